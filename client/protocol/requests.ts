@@ -1,0 +1,96 @@
+// Every control message: operation -> schema of its parameters and of its result.
+
+import { z } from 'zod';
+import { ERROR_CODES } from './errors.ts';
+import { ExecAttach, ExecInfo, ExecKill, ExecResize, ExecResult, ExecStart } from './exec.ts';
+import {
+  FileListing, FileStat, FilesChmod, FilesCopy, FilesList, FilesMkdir, FilesMove, FilesRead, FilesReadlink, FilesRemove, FilesStat,
+  FilesSymlink, FilesWrite,
+} from './files.ts';
+import { SandboxId, TenantName } from './names.ts';
+import { CloseRequest, ExtendRequest, ListRequest, OpenRequest, OpenResult, SandboxInfo } from './session.ts';
+
+export const Role = z.enum(['tenant', 'observer', 'operator']);
+export type Role = z.infer<typeof Role>;
+
+/** First message of a connection. The same clientId on a new connection resumes what the old one controlled. */
+const HelloRequest = z.strictObject({
+  protocol: z.int(),
+  clientId: z.string().regex(/^[A-Za-z0-9_-]{22,64}$/, 'must be 22 to 64 characters of base64url, unguessable'),
+  /** Milliseconds that foreground commands outlive this connection. */
+  disconnectGraceMs: z.int().min(0).max(600_000).default(30_000),
+});
+const HelloResult = z.strictObject({
+  protocol: z.int(),
+  daemonVersion: z.string(),
+  /** Milliseconds between heartbeats; three missed ones end the connection. */
+  heartbeatMs: z.int(),
+  tenant: TenantName.nullable(),
+  role: Role,
+});
+
+const Nothing = z.strictObject({});
+const ofSandbox = z.strictObject({ sandbox: SandboxId });
+
+export const OPERATIONS = {
+  hello: { params: HelloRequest, result: HelloResult },
+  open: { params: OpenRequest, result: OpenResult },
+  close: { params: CloseRequest, result: Nothing },
+  list: { params: ListRequest, result: z.strictObject({ sandboxes: z.array(SandboxInfo) }) },
+  extend: { params: ExtendRequest, result: SandboxInfo },
+  'exec.start': { params: ExecStart, result: ExecResult },
+  'exec.attach': { params: ExecAttach, result: ExecResult },
+  'exec.kill': { params: ExecKill, result: Nothing },
+  'exec.resize': { params: ExecResize, result: Nothing },
+  'exec.list': { params: ofSandbox, result: z.strictObject({ execs: z.array(ExecInfo) }) },
+  'files.read': { params: FilesRead, result: FileStat },
+  'files.write': { params: FilesWrite, result: FileStat },
+  'files.list': { params: FilesList, result: FileListing },
+  'files.stat': { params: FilesStat, result: FileStat },
+  'files.mkdir': { params: FilesMkdir, result: Nothing },
+  'files.remove': { params: FilesRemove, result: Nothing },
+  'files.move': { params: FilesMove, result: Nothing },
+  'files.copy': { params: FilesCopy, result: Nothing },
+  'files.chmod': { params: FilesChmod, result: Nothing },
+  'files.readlink': { params: FilesReadlink, result: z.strictObject({ target: z.string() }) },
+  'files.symlink': { params: FilesSymlink, result: Nothing },
+} as const;
+
+export type Operation = keyof typeof OPERATIONS;
+/** Parameters as a client writes them: defaults left out. */
+export type Params<O extends Operation> = z.input<(typeof OPERATIONS)[O]['params']>;
+/** Parameters as the daemon reads them: defaults filled in. */
+export type ParsedParams<O extends Operation> = z.output<(typeof OPERATIONS)[O]['params']>;
+export type Result<O extends Operation> = z.output<(typeof OPERATIONS)[O]['result']>;
+
+/** Client -> daemon. `params` is checked against the operation's own schema afterwards. */
+export const RequestEnvelope = z.strictObject({
+  id: z.int().min(1).max(Number.MAX_SAFE_INTEGER),
+  op: z.enum(Object.keys(OPERATIONS) as [Operation, ...Operation[]]),
+  params: z.unknown(),
+});
+
+export const ErrorBody = z.strictObject({
+  code: z.enum(ERROR_CODES),
+  message: z.string(),
+  retry: z.enum(['never', 'later', 'new-session']),
+  hint: z.string(),
+  retryAfterMs: z.int().optional(),
+  requestId: z.string().optional(),
+});
+export type ErrorBody = z.infer<typeof ErrorBody>;
+
+/** Daemon -> client: exactly one per request, or an event. */
+export const ResponseEnvelope = z.union([
+  z.strictObject({ id: z.int(), result: z.unknown() }),
+  z.strictObject({ id: z.int(), error: ErrorBody }),
+]);
+
+/** Unasked news. `stream.gap`: bytes from..to of the combined output are no longer kept. */
+export const EventEnvelope = z.discriminatedUnion('event', [
+  z.strictObject({ event: z.literal('stream.gap'), stream: z.int(), from: z.int(), to: z.int() }),
+  z.strictObject({ event: z.literal('session.ended'), sandbox: SandboxId, reason: z.string() }),
+  z.strictObject({ event: z.literal('session.leaseLost'), sandbox: SandboxId }),
+  z.strictObject({ event: z.literal('heartbeat') }),
+]);
+export type EventEnvelope = z.infer<typeof EventEnvelope>;

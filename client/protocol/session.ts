@@ -1,0 +1,99 @@
+// Sessions: opening, listing, extending and closing a sandbox.
+
+import { z } from 'zod';
+import { Env } from './exec.ts';
+import { Limits, LimitsRequest } from './limits.ts';
+import { Labels, Name, SandboxId, SessionName, TenantName, Timestamp } from './names.ts';
+import { Receipt } from './receipt.ts';
+
+export const SessionRole = z.enum(['controller', 'participant', 'observer']);
+export type SessionRole = z.infer<typeof SessionRole>;
+
+export const EgressPolicy = z.strictObject({
+  allow: z.array(z.string().min(1).max(300)).max(1000).optional(),
+  deny: z.array(z.string().min(1).max(300)).max(1000).optional(),
+  ask: z.array(z.string().min(1).max(300)).max(1000).optional(),
+  mode: z.enum(['off', 'allowlist', 'open']).optional(),
+  learn: z.boolean().optional(),
+});
+export type EgressPolicy = z.infer<typeof EgressPolicy>;
+
+export const WorkspaceRetention = z.enum(['keep', 'delete']);
+export type WorkspaceRetention = z.infer<typeof WorkspaceRetention>;
+
+const Duration = z.int().min(1000).max(366 * 24 * 3_600_000);
+
+export const OpenRequest = z.strictObject({
+  session: SessionName,
+  /** Operators only; otherwise the token's. */
+  tenant: TenantName.optional(),
+  profile: Name.optional(),
+  image: Name.optional(),
+  runtime: Name.optional(),
+  workspace: z
+    .strictObject({
+      name: Name.optional(),
+      hostPath: z.string().max(4096).optional(),
+      retain: WorkspaceRetention.optional(),
+      maxBytes: z.int().min(1024 * 1024).optional(),
+    })
+    .optional(),
+  limits: LimitsRequest.optional(),
+  egress: EgressPolicy.optional(),
+  env: Env.optional(),
+  /** Milliseconds without a command, file call or connection after which the sandbox is closed. */
+  idleMs: Duration.optional(),
+  /** Milliseconds after which the sandbox is closed whatever it does. */
+  ttlMs: Duration.optional(),
+  labels: Labels.optional(),
+  role: SessionRole.default('controller'),
+  takeover: z.boolean().default(false),
+});
+export type OpenRequest = z.infer<typeof OpenRequest>;
+
+export const StartKind = z.enum(['warm', 'cold', 'attached']);
+
+export const OpenResult = z.strictObject({
+  id: SandboxId,
+  session: SessionName,
+  tenant: TenantName,
+  /** True: this call made the sandbox. */
+  created: z.boolean(),
+  startKind: StartKind,
+  role: SessionRole,
+  limits: Limits,
+  expiresAt: Timestamp.nullable(),
+  receipt: Receipt,
+});
+export type OpenResult = z.infer<typeof OpenResult>;
+
+export const SandboxState = z.enum(['starting', 'running', 'paused', 'closing', 'failed']);
+
+export const SandboxInfo = z.strictObject({
+  id: SandboxId,
+  tenant: TenantName,
+  session: SessionName,
+  state: SandboxState,
+  profile: z.string(),
+  image: z.string(),
+  runtime: z.string(),
+  labels: Labels,
+  limits: Limits,
+  createdAt: Timestamp,
+  lastUsedAt: Timestamp,
+  expiresAt: Timestamp.nullable(),
+  /** Commands that run now. */
+  execs: z.int(),
+  isControlled: z.boolean(),
+});
+export type SandboxInfo = z.infer<typeof SandboxInfo>;
+
+export const ListRequest = z.strictObject({
+  tenant: TenantName.optional(),
+  labels: Labels.optional(),
+  state: SandboxState.optional(),
+});
+export type ListRequest = z.infer<typeof ListRequest>;
+
+export const CloseRequest = z.strictObject({ sandbox: SandboxId, workspace: WorkspaceRetention.optional() });
+export const ExtendRequest = z.strictObject({ sandbox: SandboxId, ttlMs: Duration.optional(), idleMs: Duration.optional() });

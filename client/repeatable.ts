@@ -1,0 +1,35 @@
+// Which requests may be sent a second time when the answer to the first was lost with its connection. Pure.
+
+import type { Operation, Params } from './protocol/index.ts';
+
+type Rule<O extends Operation> = boolean | ((params: Params<O>) => boolean);
+
+/** True: doing it twice ends as doing it once. Signals are delivered at least once. */
+const RULES: { readonly [O in Operation]: Rule<O> } = {
+  hello: false,
+  open: true,
+  close: true,
+  list: true,
+  extend: true,
+  'exec.start': true,
+  'exec.attach': true,
+  'exec.kill': true,
+  'exec.resize': true,
+  'exec.list': true,
+  'files.read': true,
+  'files.write': ({ append, exclusive, ifMatch }) => append !== true && exclusive !== true && ifMatch === undefined,
+  'files.list': true,
+  'files.stat': true,
+  'files.mkdir': ({ parents }) => parents !== false,
+  'files.remove': ({ force }) => force === true,
+  'files.move': false,
+  'files.copy': ({ overwrite }) => overwrite === true,
+  'files.chmod': true,
+  'files.readlink': true,
+  'files.symlink': false,
+};
+
+export function isRepeatable<O extends Operation>(op: O, params: Params<O>): boolean {
+  const rule: Rule<O> = RULES[op];
+  return typeof rule === 'function' ? rule(params) : rule;
+}

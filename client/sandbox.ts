@@ -1,0 +1,155 @@
+// One open sandbox: runs commands, holds files, is extended and closed. Knows its connection, not how it is made.
+
+import { randomBytes } from 'node:crypto';
+import type { Connection } from './connection.ts';
+import { SandboxError } from './errors.ts';
+import { startParams, type AttachOptions, type ExecOptions } from './exec-options.ts';
+import { Execution, type ExecutionHost } from './execution.ts';
+import { SandboxFiles } from './files.ts';
+import type { ExecInfo, Limits, OpenResult, Receipt, SandboxInfo, SessionRole, WorkspaceRetention } from './protocol/index.ts';
+
+export interface CloseOptions {
+  /** What becomes of the workspace; by default what was said when it was opened. */
+  readonly workspace?: WorkspaceRetention | undefined;
+}
+
+export interface ExtendOptions {
+  /** Milliseconds from now after which the sandbox is closed whatever it does. */
+  readonly ttlMs?: number | undefined;
+  /** Milliseconds without use after which the sandbox is closed. */
+  readonly idleMs?: number | undefined;
+}
+
+/** How a sandbox and its client tell each other of an end; not for callers. */
+export interface SandboxLease {
+  readonly connection: Connection;
+  /** Opens that share the object; the last disposal closes. */
+  holders: number;
+  failure: Error | undefined;
+  readonly foreground: Set<string>;
+  /** The sandbox is gone or no longer ours. */
+  readonly release: () => void;
+}
+
+/**
+ * A sandbox, open in this client. With `await using` it is closed at the end of the scope, by the last of several that
+ * opened the same session on one client; a participant or observer only lets go of it.
+ * @example
+ *   await using sandbox = await cloister.open({ session: 'build-42' });
+ *   const { exitCode } = await sandbox.exec('make');
+ */
+export class Sandbox {
+  readonly files: SandboxFiles;
+  readonly #lease: SandboxLease;
+  readonly #opened: OpenResult;
+  readonly #host: ExecutionHost;
+  readonly #idPrefix = randomBytes(9).toString('base64url');
+  #lastExec = 0;
+
+  /** Made by Cloister.open. */
+  constructor(lease: SandboxLease, opened: OpenResult) {
+    this.#lease = lease;
+    this.#opened = opened;
+    this.files = new SandboxFiles(lease, opened.id);
+    this.#host = {
+      connection: lease.connection,
+      id: opened.id,
+      foreground: lease.foreground,
+      attach: (id) => this.attach(id),
+      get failure() {
+        return lease.failure;
+      },
+    };
+  }
+
+  get id(): string {
+    return this.#opened.id;
+  }
+
+  get session(): string {
+    return this.#opened.session;
+  }
+
+  get tenant(): string {
+    return this.#opened.tenant;
+  }
+
+  /** What the kernel was seen to enforce before anything ran, signed by the daemon. */
+  get receipt(): Receipt {
+    return this.#opened.receipt;
+  }
+
+  /** True: the open that made this object made the sandbox. */
+  get created(): boolean {
+    return this.#opened.created;
+  }
+
+  get startKind(): OpenResult['startKind'] {
+    return this.#opened.startKind;
+  }
+
+  get role(): SessionRole {
+    return this.#opened.role;
+  }
+
+  get limits(): Limits {
+    return this.#opened.limits;
+  }
+
+  /**
+   * Runs a command: a string under `bash -c` (`sh -c` where the image has no bash), an array as argv. Never throws;
+   * what it returns can be awaited, iterated and acted on.
+   * @example const { outcome, exitCode, stdout } = await sandbox.exec(['npm', 'test'], { cwd: 'app', timeoutMs: 60_000 });
+   */
+  exec(command: string | readonly string[], options: ExecOptions = {}): Execution {
+    this.#lastExec += 1;
+    const id = options.id ?? `e${this.#idPrefix}-${this.#lastExec.toString(36)}`;
+    return new Execution(this.#host, { op: 'exec.start', params: startParams(this.id, id, command, options) }, options, options.stdin);
+  }
+
+  /**
+   * A handle to a command that was started before, here or by another process; leaving its loop leaves the command alone.
+   * The result rejects with EXEC_UNKNOWN when nothing is kept of it (10 minutes after its end).
+   * @example const rest = await sandbox.attach(part.id, { offset: part.nextOffset });
+   */
+  attach(id: string, options: AttachOptions = {}): Execution {
+    const { offset, yieldMs } = options;
+    return new Execution(this.#host, { op: 'exec.attach', params: { sandbox: this.id, execId: id, offset, yieldMs } }, options);
+  }
+
+  /** Commands that run and those still kept after their end. */
+  async execs(): Promise<ExecInfo[]> {
+    this.#assertUsable();
+    return (await this.#lease.connection.call('exec.list', { sandbox: this.id })).execs;
+  }
+
+  /** Sets new limits of life, counted from now. */
+  async extend(options: ExtendOptions): Promise<SandboxInfo> {
+    this.#assertUsable();
+    return await this.#lease.connection.call('extend', { sandbox: this.id, ...options });
+  }
+
+  /** Ends the sandbox and everything in it; a second call does nothing. Its commands end `killed`. */
+  async close(options: CloseOptions = {}): Promise<void> {
+    if (this.#lease.failure !== undefined) return;
+    this.#lease.failure = new SandboxError('SESSION_EXPIRED', `Cannot use sandbox ${this.id}: it was closed here`);
+    this.#lease.release();
+    try {
+      await this.#lease.connection.call('close', { sandbox: this.id, workspace: options.workspace });
+    } catch (error) {
+      // Gone already: what was asked for is so.
+      if (!SandboxError.is(error, 'NOT_FOUND') && !SandboxError.is(error, 'SESSION_EXPIRED')) throw error;
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#lease.holders -= 1;
+    if (this.#lease.holders > 0) return;
+    if (this.role === 'controller') await this.close();
+    else this.#lease.release();
+  }
+
+  #assertUsable(): void {
+    if (this.#lease.failure !== undefined) throw this.#lease.failure;
+  }
+}

@@ -1,0 +1,142 @@
+// One WebSocket to the daemon: opens it, sends and hands over messages. The only file that knows ws.
+// Knows nothing of requests, streams or reconnecting.
+
+import type { IncomingMessage } from 'node:http';
+import { WebSocket } from 'ws';
+import { z } from 'zod';
+import { ClientError, SandboxError, type ErrorCode } from './errors.ts';
+import { ERROR_CODES, MAX_MESSAGE_BYTES, SUBPROTOCOL } from './protocol/index.ts';
+
+const MAX_REFUSAL_BYTES = 64 * 1024;
+
+export interface TransportHandlers {
+  readonly onText: (text: string) => void;
+  /** The bytes are a view that stays valid. */
+  readonly onBytes: (bytes: Uint8Array) => void;
+  /** Anything at all was heard, pings included. */
+  readonly onAlive: () => void;
+  /** Exactly once per transport. */
+  readonly onClose: (code: number, reason: string) => void;
+}
+
+export interface DialOptions {
+  readonly url: string;
+  readonly token: string;
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+  readonly handlers: TransportHandlers;
+}
+
+/** What the daemon says when it refuses the upgrade. */
+const Refusal = z.object({ code: z.enum(ERROR_CODES), message: z.string(), hint: z.string().optional() });
+
+const REFUSALS: Readonly<Record<number, ErrorCode>> = {
+  401: 'UNAUTHENTICATED',
+  403: 'FORBIDDEN',
+  426: 'PROTOCOL_VERSION',
+  429: 'QUOTA_EXCEEDED',
+  503: 'SHUTTING_DOWN',
+};
+
+export class Transport {
+  readonly #socket: WebSocket;
+
+  private constructor(socket: WebSocket) {
+    this.#socket = socket;
+  }
+
+  /** Resolves when the socket is open; rejects with what the daemon or the network said. */
+  static dial(options: DialOptions): Promise<Transport> {
+    const { handlers, signal } = options;
+    return new Promise((resolve, reject) => {
+      if (signal.aborted) {
+        reject(aborted());
+        return;
+      }
+      const socket = new WebSocket(endpoint(options.url), SUBPROTOCOL, {
+        headers: { authorization: `Bearer ${options.token}` },
+        maxPayload: MAX_MESSAGE_BYTES,
+        perMessageDeflate: false,
+        handshakeTimeout: options.timeoutMs,
+      });
+      const abort = (): void => {
+        reject(aborted());
+        socket.terminate();
+      };
+      signal.addEventListener('abort', abort, { once: true });
+      let isOpen = false;
+      socket.on('open', () => {
+        isOpen = true;
+        signal.removeEventListener('abort', abort);
+        resolve(new Transport(socket));
+      });
+      socket.on('message', (data: Buffer, isBinary) => {
+        handlers.onAlive();
+        if (isBinary) handlers.onBytes(data);
+        else handlers.onText(data.toString());
+      });
+      socket.on('ping', handlers.onAlive);
+      socket.on('unexpected-response', (_request, response) => {
+        void refusal(options.url, response).then((error) => {
+          reject(error);
+          socket.terminate();
+        });
+      });
+      // After the opening an error is always followed by a close, which says it.
+      socket.on('error', (cause) => {
+        signal.removeEventListener('abort', abort);
+        reject(new ClientError('CONNECT_FAILED', `Cannot connect to ${options.url}: ${cause.message}`, { cause }));
+      });
+      socket.on('close', (code, reason) => {
+        if (isOpen) handlers.onClose(code, reason.toString());
+      });
+    });
+  }
+
+  send(message: string | Uint8Array): void {
+    this.#socket.send(message);
+  }
+
+  close(code: number): void {
+    this.#socket.close(code);
+  }
+
+  /** Ends the socket without waiting for the other side. */
+  terminate(): void {
+    this.#socket.terminate();
+  }
+}
+
+function aborted(): ClientError {
+  return new ClientError('ABORTED', 'Cannot connect: the signal was aborted');
+}
+
+/** Accepts ws, wss, http and https addresses, with or without the path. */
+function endpoint(url: string): URL {
+  const parsed = URL.canParse(url) ? new URL(url) : undefined;
+  if (parsed === undefined || !/^(ws|http)s?:$/.test(parsed.protocol)) {
+    throw new ClientError('INVALID_ARGUMENT', `Cannot connect to ${JSON.stringify(url)}: it is not a ws:// or wss:// address`);
+  }
+  parsed.protocol = parsed.protocol.replace('http', 'ws');
+  if (parsed.pathname === '/') parsed.pathname = '/v1/ws';
+  return parsed;
+}
+
+/** Reads why an upgrade was refused: the daemon's own error, or what its status means. */
+async function refusal(url: string, response: IncomingMessage): Promise<Error> {
+  let text = '';
+  try {
+    for await (const part of response) {
+      text += String(part);
+      if (text.length > MAX_REFUSAL_BYTES) break;
+    }
+    const parsed = Refusal.safeParse(JSON.parse(text));
+    if (parsed.success) return new SandboxError(parsed.data.code, parsed.data.message, { hint: parsed.data.hint });
+  } catch {
+    // No body of ours: the status decides.
+  }
+  const status = response.statusCode ?? 0;
+  const code = REFUSALS[status];
+  if (code !== undefined) return new SandboxError(code, `Cannot connect to ${url}: the daemon answered HTTP ${status}`);
+  return new ClientError('CONNECT_FAILED', `Cannot connect to ${url}: HTTP ${status} instead of a WebSocket`);
+}

@@ -1,0 +1,73 @@
+// The whole command line: global options, every verb, and what an error looks like.
+
+import { Command, CommanderError } from 'commander';
+import { ClientError, type Cloister, SandboxError } from '../../client/index.ts';
+import { addClientCommands, type CliContext } from '../../client/cli/index.ts';
+import { ConfigError } from '../config.ts';
+import { SetupError } from '../setup/setup-error.ts';
+import type { CliProcess } from './context.ts';
+import { connectLocally, type LocalConnection } from './local-daemon.ts';
+import { addServeCommand } from './serve.ts';
+import { addSetupCommand } from './setup.ts';
+import { addTokenCommand } from './token.ts';
+
+const USAGE = 2;
+const OWN_FAILURE = 125;
+
+/** Runs one command line; answers the exit code. */
+export async function runCli(args: readonly string[], cli: CliProcess): Promise<number> {
+  const opened: LocalConnection[] = [];
+  let exitCode = 0;
+  const program = new Command('cloister')
+    .description('runs untrusted commands for AI agents in confined containers')
+    .version(cli.version)
+    .option('--url <url>', 'daemon to connect to (CLOISTER_URL)')
+    .option('--token <token>', 'token to connect with (CLOISTER_TOKEN)')
+    .option('--json', 'one JSON value on stdout')
+    .enablePositionalOptions()
+    .exitOverride()
+    .configureOutput({ writeOut: (text) => void cli.out.write(text), writeErr: (text) => void cli.err.write(text) });
+
+  const connect = async (): Promise<Cloister> => {
+    const options = program.opts<{ url?: string; token?: string }>();
+    const connection = await connectLocally(cli, { url: options.url ?? cli.env['CLOISTER_URL'], token: options.token ?? cli.env['CLOISTER_TOKEN'] });
+    opened.push(connection);
+    return connection.cloister;
+  };
+  const context: CliContext = {
+    connect,
+    out: cli.out,
+    err: cli.err,
+    stdin: cli.stdin,
+    onSignal: cli.onSignal,
+    get json() {
+      return program.opts<{ json?: boolean }>().json === true;
+    },
+    exit: (code) => {
+      exitCode = code;
+    },
+  };
+  addServeCommand(program, cli);
+  addSetupCommand(program, cli);
+  addTokenCommand(program, cli);
+  addClientCommands(program, context);
+  try {
+    await program.parseAsync(args, { from: 'user' });
+    return exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USAGE;
+    cli.err.write(explain(error));
+    return error instanceof ConfigError ? USAGE : OWN_FAILURE;
+  } finally {
+    for (const connection of opened) {
+      await connection.cloister.close();
+      await connection.stop();
+    }
+  }
+}
+
+function explain(error: unknown): string {
+  if (SandboxError.is(error) || ClientError.is(error)) return `cloister: ${error.code}: ${error.message}\nhint: ${error.hint}\n`;
+  if (error instanceof SetupError || error instanceof ConfigError) return `cloister: ${error.message}\n`;
+  return `cloister: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`;
+}

@@ -1,0 +1,41 @@
+// `cloister serve`: the daemon in the foreground. One line of JSON on stdout when ready; logs go to stderr.
+
+import type { Command } from 'commander';
+import { loadConfig } from '../config.ts';
+import { startDaemon } from '../daemon.ts';
+import type { CliProcess } from './context.ts';
+
+interface ServeOptions {
+  readonly listen?: string;
+  readonly stateDir?: string;
+  readonly config?: string;
+  readonly onExit?: 'keep' | 'close';
+  readonly guide?: boolean;
+}
+
+export function addServeCommand(program: Command, cli: CliProcess): void {
+  program
+    .command('serve')
+    .description('run the daemon in the foreground')
+    .option('--listen <host:port>', 'address to listen on; port 0 picks one')
+    .option('--state-dir <dir>', 'directory of everything durable')
+    .option('--config <file>', 'configuration file')
+    .option('--on-exit <what>', 'what SIGTERM does with sandboxes: keep or close')
+    .option('--guide', 'print for people, too: address and how to get a token')
+    .action(async (options: ServeOptions) => {
+      const config = loadConfig({
+        file: options.config ?? cli.env['CLOISTER_CONFIG'],
+        env: cli.env,
+        options: { listen: options.listen, stateDir: options.stateDir, onExit: options.onExit },
+      });
+      const log = cli.createLog(config.log.level);
+      const daemon = await startDaemon(config, { log, dockerHost: cli.env['DOCKER_HOST'], packageRoot: cli.packageRoot, version: cli.version, arch: cli.arch });
+      cli.out.write(`${JSON.stringify({ event: 'ready', url: daemon.url, http: daemon.http, stateDir: daemon.stateDir, engine: daemon.engine })}\n`);
+      if (options.guide === true) {
+        cli.err.write(`Cloister listens on ${daemon.url}\nA token:  npx cloister token create --tenant acme --state-dir ${daemon.stateDir}\nStop it with Ctrl-C.\n`);
+      }
+      const signal = await new Promise<string>((resolve) => cli.onSignal(resolve));
+      log.info({ signal, onExit: config.onExit }, 'stopping');
+      await daemon.stop(config.onExit);
+    });
+}

@@ -1,0 +1,25 @@
+// `cloister setup`: engine, base image and cloister-init, once. Says what it did.
+
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { loadConfig } from '../config.ts';
+import { runSetup } from '../setup/run-setup.ts';
+import { prepareStateDir } from '../state-dir.ts';
+import type { CliProcess } from './context.ts';
+
+export function addSetupCommand(program: Command, cli: CliProcess): void {
+  program
+    .command('setup')
+    .description('install and build what the daemon needs; does nothing that is done')
+    .option('--state-dir <dir>', 'state directory of the daemon')
+    .option('--with-test-packages', 'also what the tests use')
+    .action(async (options: { stateDir?: string; withTestPackages?: boolean }) => {
+      const config = loadConfig({ file: cli.env['CLOISTER_CONFIG'], env: cli.env, options: { stateDir: options.stateDir } });
+      if (cli.isRoot) await prepareStateDir(config.stateDir);
+      const report = await runSetup({
+        stateDir: config.stateDir, cacheDir: config.cacheDir, imagesDir: join(cli.packageRoot, 'images'), platform: cli.platform, arch: cli.arch, isRoot: cli.isRoot,
+        dockerHost: cli.env['DOCKER_HOST'], socketPath: config.engine.socketPath, log: cli.createLog('warn'), withTestPackages: options.withTestPackages === true, onProgress: (line) => void cli.err.write(`${line}\n`),
+      });
+      if (program.opts<{ json?: boolean }>().json === true) cli.out.write(`${JSON.stringify(report)}\n`);
+    });
+}

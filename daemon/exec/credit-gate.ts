@@ -1,0 +1,42 @@
+// How far a command may run ahead: init gets credit for what is durable, but not further than a reader that must not
+// miss anything can still catch up from the spool. So a slow reader stops its own command and nothing else.
+
+/** Bytes a holding reader may lie behind; well below what the spool keeps. */
+const HOLD_BYTES = 8 * 1024 * 1024;
+
+export class CreditGate {
+  readonly #give: (offset: number) => void;
+  /** Reader -> offset it has reached. One reader per client, so few. */
+  readonly #holders = new Map<string, number>();
+  #durable = 0;
+  #given = 0;
+
+  constructor(give: (offset: number) => void) {
+    this.#give = give;
+  }
+
+  /** All output before `offset` is in the spool. */
+  durable(offset: number): void {
+    this.#durable = offset;
+    this.#update();
+  }
+
+  /** The reader has everything before `offset`; the first call makes it hold the command back. */
+  reached(reader: string, offset: number): void {
+    this.#holders.set(reader, offset);
+    this.#update();
+  }
+
+  /** The reader holds nothing back any more. */
+  release(reader: string): void {
+    if (this.#holders.delete(reader)) this.#update();
+  }
+
+  #update(): void {
+    const slowest = Math.min(...this.#holders.values());
+    const limit = Math.min(this.#durable, slowest + HOLD_BYTES);
+    if (limit <= this.#given) return;
+    this.#given = limit;
+    this.#give(limit);
+  }
+}

@@ -1,0 +1,297 @@
+// One command from its start to its one result: what its callers hold.
+// Owns the command's state and its stdin; the table owns when it may start and how long it is remembered.
+
+import { constants } from 'node:os';
+import { SandboxError } from '../../client/protocol/errors.ts';
+import type { ExecInfo, ExecResult, Outcome, PtySize, Signal } from '../../client/protocol/exec.ts';
+import { ExecId } from '../../client/protocol/names.ts';
+import type { ExecEvents, ExecStatus, OutputStream } from '../link/messages.ts';
+import type { SandboxLink } from '../link/sandbox-link.ts';
+import type { Clock } from '../observe/clock.ts';
+import { attachOutput } from './attachment.ts';
+import type { ExecEvent, ExecTerminal } from './attachment.ts';
+import { buildResult } from './exec-end.ts';
+import type { CreditGate } from './credit-gate.ts';
+import type { ExecSummary } from './exec-request.ts';
+import { Notifier } from './notifier.ts';
+import { computeOutcome } from './outcome.ts';
+import type { Ending } from './outcome.ts';
+import type { OutputRecorder } from './output-recorder.ts';
+import { StdinPump } from './stdin-pump.ts';
+
+const DEFAULT_GRACE_MS = 2_000;
+
+/** What an execution needs of its table. */
+export interface ExecutionHost {
+  readonly link: SandboxLink;
+  readonly clock: Clock;
+  /** The cgroup's counter; null if there is none. */
+  readonly readOomKills: () => number | null;
+  readonly journalKill: (execution: Execution, by: string, signal: number) => void;
+  /** Completes the result before anyone sees it. */
+  readonly complete: (draft: ExecResult, execution: Execution) => Promise<ExecResult> | ExecResult;
+  /** It has its outcome; `isReported`: init waits for the acknowledgement. */
+  readonly ended: (execution: Execution, terminal: ExecTerminal, isReported: boolean) => void;
+}
+
+export interface ExecutionOptions {
+  readonly host: ExecutionHost;
+  readonly id: string;
+  /** Of the link. */
+  readonly number: number;
+  readonly request: ExecSummary;
+  readonly digest: string;
+  readonly startedAtMs: number;
+  readonly recorder: OutputRecorder;
+  readonly gate: CreditGate;
+  readonly oomKills: number | null;
+  readonly graceMs?: number | undefined;
+}
+
+export class Execution {
+  readonly id: string;
+  readonly number: number;
+  readonly request: ExecSummary;
+  readonly digest: string;
+  readonly startedAtMs: number;
+  readonly oomKillsAtStart: number | null;
+  readonly recorder: OutputRecorder;
+  /** How far it may run ahead of readers that must not miss anything. */
+  readonly gate: CreditGate;
+  /** Another command ran at the same time at some point. */
+  hasCompany = false;
+  readonly #host: ExecutionHost;
+  readonly #graceMs: number;
+  readonly #changed = new Notifier();
+  readonly #stdin: StdinPump;
+  readonly #signalsSent = new Map<number, string>();
+  readonly #result: PromiseWithResolvers<ExecTerminal> = withResolvers();
+  #killedBy: string | null = null;
+  #isCapped = false;
+  #isEnding = false;
+  #terminal: ExecTerminal | null = null;
+  /** Reads the terminal back once its text has been released. */
+  #reload: (() => Promise<ExecTerminal>) | null = null;
+
+  constructor(options: ExecutionOptions) {
+    this.id = options.id;
+    this.number = options.number;
+    this.request = options.request;
+    this.digest = options.digest;
+    this.startedAtMs = options.startedAtMs;
+    this.oomKillsAtStart = options.oomKills;
+    this.recorder = options.recorder;
+    this.gate = options.gate;
+    this.#host = options.host;
+    this.#graceMs = options.graceMs ?? DEFAULT_GRACE_MS;
+    const { link } = options.host;
+    this.#stdin = new StdinPump({ room: () => link.stdinRoom(this.number), send: (bytes, isEof) => link.stdin(this.number, bytes, isEof) }, options.request.hasStdin);
+  }
+
+  get state(): 'running' | 'ended' {
+    return this.#terminal === null ? 'running' : 'ended';
+  }
+
+  /** Null while it runs, and if it was refused. */
+  get outcome(): Outcome | null {
+    return this.#terminal?.kind === 'end' ? this.#terminal.result.outcome : null;
+  }
+
+  /** Offset in the combined output reached so far. */
+  get endOffset(): number {
+    return this.recorder.spool.end;
+  }
+
+  /** Rejects with QUOTA_EXCEEDED if there was no process slot for it. */
+  get result(): Promise<ExecResult> {
+    return this.#finalTerminal().then((terminal) => {
+      if (terminal.kind === 'failed') throw terminal.error;
+      return terminal.result;
+    });
+  }
+
+  /** The result, or after `yieldMs` what there is, with outcome `running`. */
+  async resultWithin(yieldMs: number): Promise<ExecResult> {
+    if (this.#terminal === null) {
+      await new Promise<void>((resolve) => {
+        const cancel = this.#host.clock.after(yieldMs, resolve);
+        void this.#result.promise.then(() => {
+          cancel();
+          resolve();
+        });
+      });
+    }
+    return this.#terminal === null ? this.snapshot() : await this.result;
+  }
+
+  /** What there is so far, with outcome `running`. */
+  snapshot(): ExecResult {
+    return buildResult({
+      execId: this.id,
+      verdict: { outcome: 'running', exitCode: null, signal: null, notes: [] },
+      ending: null,
+      text: this.recorder.text(),
+      nextOffset: this.endOffset,
+      elapsedMs: this.#host.clock.now() - this.startedAtMs,
+    });
+  }
+
+  /** Output from `offset` on as it comes, then exactly one terminal event. Each attachment goes at its reader's pace. */
+  attach(offset = 0, signal?: AbortSignal): AsyncGenerator<ExecEvent, void, undefined> {
+    return attachOutput({
+      spool: this.recorder.spool,
+      offset,
+      signal,
+      changed: this.#changed,
+      terminal: () => (this.#terminal === null ? null : this.#finalTerminal()),
+    });
+  }
+
+  /** Resolves when the bytes are on their way to the command; false: it reads no more. They must not be changed afterwards. */
+  write(bytes: Uint8Array): Promise<boolean> {
+    return this.#stdin.write(bytes);
+  }
+
+  closeStdin(): void {
+    this.#stdin.close();
+  }
+
+  /** Without a signal the whole tree ends: SIGTERM, grace, SIGKILL. Done if it has ended already. */
+  kill(options: { readonly by: string; readonly signal?: Signal | undefined; readonly graceMs?: number | undefined }): void {
+    if (this.#terminal !== null) return;
+    const { link } = this.#host;
+    if (options.signal !== undefined) {
+      const signal = constants.signals[options.signal];
+      this.#signalsSent.set(signal, options.by);
+      if (!link.kill(this.number, { mode: 'signal', signal, graceMs: 0 })) {
+        throw new SandboxError('SANDBOX_FAILED', `Cannot send ${options.signal}: the connection to the sandbox is interrupted`, { retry: 'later' });
+      }
+      return;
+    }
+    this.#killedBy ??= options.by;
+    this.#host.journalKill(this, this.#killedBy, constants.signals.SIGTERM);
+    link.kill(this.number, { mode: 'tree', signal: constants.signals.SIGTERM, graceMs: options.graceMs ?? this.#graceMs });
+  }
+
+  resize(size: PtySize): void {
+    if (!this.request.hasPty) throw new SandboxError('INVALID_REQUEST', 'Cannot resize the command: it has no terminal');
+    if (this.#terminal === null) this.#host.link.resize(this.number, size.columns, size.rows);
+  }
+
+  info(): ExecInfo {
+    const outcome = this.outcome;
+    return {
+      id: ExecId.parse(this.id),
+      command: this.request.command,
+      state: this.state,
+      ...(outcome === null ? {} : { outcome }),
+      startedAt: new Date(this.startedAtMs).toISOString(),
+      background: this.request.background,
+    };
+  }
+
+  /** What the link tells; for the table. */
+  readonly events: ExecEvents = {
+    started: () => undefined,
+    output: (offset, stream, bytes) => this.#output(offset, stream, bytes),
+    exited: (report) => this.#end({ kind: 'exit', report }),
+    stdinTaken: (_offset, isClosed) => (isClosed ? this.#stdin.end() : this.#stdin.wake()),
+    gone: () => undefined,
+    resumed: (status) => this.#resumed(status),
+    unknown: () => this.#end({ kind: 'lost', reason: 'the daemon stopped before the command was started; it did not run' }),
+    lost: (reason) => this.#end({ kind: 'lost', reason }),
+  };
+
+  /** From the journal: who had it killed before this daemon came. */
+  recordKill(by: string): void {
+    this.#killedBy = by;
+  }
+
+  /** From the journal: it had ended before this daemon came. */
+  restore(terminal: ExecTerminal, reload: (() => Promise<ExecTerminal>) | null): void {
+    this.#isEnding = true;
+    this.#settle(terminal);
+    this.#reload = reload;
+  }
+
+  /** Drops the text of the result from memory; `reload` finds it again. */
+  release(reload: () => Promise<ExecTerminal>): void {
+    if (this.#terminal?.kind !== 'end') return;
+    this.#terminal = { kind: 'end', result: { ...this.#terminal.result, stdout: '', stderr: '' } };
+    this.#reload = reload;
+  }
+
+  #finalTerminal(): Promise<ExecTerminal> {
+    if (this.#terminal === null) return this.#result.promise;
+    return this.#reload === null ? Promise.resolve(this.#terminal) : this.#reload();
+  }
+
+  #output(offset: number, stream: OutputStream, bytes: Buffer): void {
+    this.recorder.append(stream, bytes);
+    const cap = this.request.outputBytes;
+    if (cap !== undefined && this.request.outputPolicy === 'stop' && offset + bytes.length > cap && !this.#isCapped) {
+      this.#isCapped = true;
+      this.#host.link.kill(this.number, { mode: 'tree', signal: constants.signals.SIGTERM, graceMs: this.#graceMs });
+    }
+    this.#changed.notify();
+  }
+
+  #resumed(status: ExecStatus): number {
+    if (status.credited > this.endOffset) this.recorder.skipTo(status.credited);
+    return this.endOffset;
+  }
+
+  #end(ending: Ending): void {
+    if (this.#isEnding) return;
+    this.#isEnding = true;
+    this.#stdin.end();
+    const before = this.oomKillsAtStart;
+    const after = before === null ? null : this.#host.readOomKills();
+    const decision = computeOutcome({
+      ending,
+      killedBy: this.#killedBy,
+      signalsSent: this.#signalsSent,
+      oom: { rose: before !== null && after !== null && after > before, isAttributed: !this.hasCompany },
+      isCapped: this.#isCapped,
+    });
+    const isReported = ending.kind === 'exit';
+    if (decision.kind === 'refused') {
+      this.#finish({ kind: 'failed', error: decision.error }, isReported);
+      return;
+    }
+    const elapsedMs = this.#host.clock.now() - this.startedAtMs;
+    const draft = buildResult({ execId: this.id, verdict: decision.verdict, ending, text: this.recorder.text(), nextOffset: this.endOffset, elapsedMs });
+    const completed = this.#host.complete(draft, this);
+    if (completed instanceof Promise) {
+      completed.then(
+        (result) => this.#finish({ kind: 'end', result }, isReported),
+        () => this.#finish({ kind: 'end', result: draft }, isReported),
+      );
+    } else this.#finish({ kind: 'end', result: completed }, isReported);
+  }
+
+  #finish(terminal: ExecTerminal, isReported: boolean): void {
+    this.recorder.release();
+    this.#settle(terminal);
+    this.#host.ended(this, terminal, isReported);
+  }
+
+  #settle(terminal: ExecTerminal): void {
+    this.#terminal = terminal;
+    this.#result.resolve(terminal);
+    this.#changed.notify();
+  }
+}
+
+interface PromiseWithResolvers<T> {
+  readonly promise: Promise<T>;
+  readonly resolve: (value: T) => void;
+}
+
+function withResolvers<T>(): PromiseWithResolvers<T> {
+  let resolve: (value: T) => void = () => undefined;
+  const promise = new Promise<T>((settle) => {
+    resolve = settle;
+  });
+  return { promise, resolve };
+}

@@ -1,0 +1,163 @@
+// The output of one command: the newest part in memory, the rest of the last 16 MiB in files.
+// Owns what is durable and what has been trimmed; knows nothing of outcomes, links or clients.
+
+import { join } from 'node:path';
+import type { OutputStream } from '../link/messages.ts';
+import { OutputTail } from './output-tail.ts';
+import type { SpoolStore } from './spool-store.ts';
+import { SpoolSegment } from './spool-segment.ts';
+
+export const DEFAULT_KEEP_BYTES = 16 * 1024 * 1024;
+const SEGMENT_BYTES = 4 * 1024 * 1024;
+/** Output that waits before it is written; init keeps it as well until it is credited. */
+const FLUSH_BYTES = 64 * 1024;
+/** Written output that stays in memory for readers that follow closely. */
+const CACHE_BYTES = 256 * 1024;
+/** Output up to this size is kept in the journal and never gets a file. */
+export const SMALL_BYTES = 4 * 1024;
+
+export interface SpoolOptions {
+  readonly store: SpoolStore;
+  /** Directory of the sandbox and prefix of the command's files. */
+  readonly directory: string;
+  readonly name: string;
+  readonly keepBytes: number;
+  /** All output before `offset` is in files. */
+  readonly onDurable: (offset: number) => void;
+  readonly onError: (error: unknown) => void;
+}
+
+export class ExecSpool {
+  readonly #options: SpoolOptions;
+  readonly #segments: SpoolSegment[];
+  #tail: OutputTail;
+  #durable: number;
+  #flushing: Promise<void> | null = null;
+  /** The disk failed: output is kept in memory only, older output is a gap. */
+  #isBroken = false;
+  #isRemoved = false;
+
+  constructor(options: SpoolOptions, segments: SpoolSegment[] = [], start = 0) {
+    this.#options = options;
+    this.#segments = segments;
+    this.#durable = segments.at(-1)?.end ?? start;
+    this.#tail = new OutputTail(this.#durable);
+  }
+
+  /** Offset of the first byte that can still be read. */
+  get start(): number {
+    const first = this.#segments[0];
+    return first === undefined || this.#isRemoved ? this.#tail.start : first.base;
+  }
+
+  get end(): number {
+    return this.#tail.end;
+  }
+
+  /** All output before this is in files. */
+  get durable(): number {
+    return this.#durable;
+  }
+
+  get diskBytes(): number {
+    return this.#segments.reduce((sum, segment) => sum + segment.size, 0);
+  }
+
+  get tail(): OutputTail {
+    return this.#tail;
+  }
+
+  segmentAt(offset: number): SpoolSegment | undefined {
+    return this.#segments.find((segment) => segment.base <= offset && offset < segment.end);
+  }
+
+  append(stream: OutputStream, bytes: Buffer): void {
+    this.#tail.append(stream, bytes);
+    if (this.#tail.end - this.#durable >= FLUSH_BYTES && this.#flushing === null) void this.flush();
+  }
+
+  /** Output from `offset` on is lost with a host that went down: what follows is appended there. */
+  restartAt(offset: number): void {
+    this.#isRemoved = true;
+    this.#durable = offset;
+    this.#tail = new OutputTail(offset);
+  }
+
+  /** The whole output as records, if it is small and has no file. */
+  small(): Buffer | null {
+    if (this.#durable !== 0 || this.#flushing !== null || this.#tail.start !== 0 || this.#tail.end > SMALL_BYTES) return null;
+    return Buffer.concat(this.#tail.take());
+  }
+
+  /** Everything that was appended is in files when this resolves. Never rejects. */
+  async flush(): Promise<void> {
+    while (this.#durable < this.#tail.end) {
+      this.#flushing ??= this.#write().finally(() => {
+        this.#flushing = null;
+        if (this.#tail.end - this.#durable >= FLUSH_BYTES) void this.flush();
+      });
+      await this.#flushing;
+    }
+  }
+
+  /** Nothing is appended any more. Frees memory that files can serve. */
+  async finish(): Promise<void> {
+    await this.flush();
+    await Promise.all(this.#segments.map((segment) => segment.close()));
+    if (!this.#isBroken) this.#tail.forget(0);
+  }
+
+  /** Frees the oldest file; false if there is none but the one being written. */
+  trim(): boolean {
+    if (this.#segments.length < 2) return false;
+    const oldest = this.#segments.shift();
+    if (oldest !== undefined) this.#discard(oldest);
+    return true;
+  }
+
+  /** Deletes the files. */
+  async remove(): Promise<void> {
+    this.#isRemoved = true;
+    this.#options.store.forget(this);
+    await this.#flushing;
+    await Promise.all(this.#segments.splice(0).map((segment) => segment.remove()));
+  }
+
+  async #write(): Promise<void> {
+    const end = this.#tail.end;
+    const records = this.#tail.take();
+    const bytes = end - this.#durable;
+    try {
+      if (!this.#isBroken && !this.#isRemoved) {
+        const segment = this.#current();
+        const before = segment.size;
+        await segment.append(records, bytes);
+        this.#options.store.account(this, segment.size - before);
+      }
+    } catch (error) {
+      // The command goes on: who follows closely misses nothing, who comes late is told of the gap.
+      this.#isBroken = true;
+      this.#options.onError(error);
+      for (const segment of this.#segments.splice(0)) this.#discard(segment);
+    }
+    this.#durable = end;
+    this.#tail.forget(CACHE_BYTES);
+    while (this.#segments[1] !== undefined && end - this.#segments[1].base >= this.#options.keepBytes) this.trim();
+    this.#options.onDurable(end);
+  }
+
+  #current(): SpoolSegment {
+    const last = this.#segments.at(-1);
+    if (last !== undefined && last.size < SEGMENT_BYTES) return last;
+    if (last !== undefined) last.close().catch(this.#options.onError);
+    const segment = new SpoolSegment(join(this.#options.directory, `${this.#options.name}.${this.#durable}.seg`), this.#durable);
+    this.#segments.push(segment);
+    this.#options.store.register(this);
+    return segment;
+  }
+
+  #discard(segment: SpoolSegment): void {
+    this.#options.store.account(this, -segment.size);
+    segment.remove().catch(this.#options.onError);
+  }
+}

@@ -1,0 +1,230 @@
+// One client connection: frames in, requests dispatched, frames out. Owns the socket's flow, heartbeats, deadlines
+// and bounds; what a request means is the handlers' business.
+
+import type { RawData, WebSocket } from 'ws';
+import { SandboxError } from '../../client/protocol/errors.ts';
+import { CLOSE_CODE, decodeFrame, FRAME_KIND } from '../../client/protocol/frames.ts';
+import type { SandboxId } from '../../client/protocol/names.ts';
+import { OPERATIONS, RequestEnvelope, type ErrorBody, type EventEnvelope, type Operation } from '../../client/protocol/requests.ts';
+import { assertMayCall } from '../auth/access.ts';
+import type { Principal } from '../auth/principal.ts';
+import type { Clock } from '../observe/clock.ts';
+import type { Log } from '../observe/log.ts';
+import type { ClientState } from '../session/client-registry.ts';
+import { IncomingStream } from './incoming-stream.ts';
+import { OutgoingStream } from './outgoing-stream.ts';
+import { refusalText } from './refusal.ts';
+
+const HELLO_DEADLINE_MS = 10_000;
+const MAX_REQUESTS = 1024;
+const MAX_STREAMS = 1024;
+/** Bytes in the socket's buffer above which senders wait. */
+const HIGH_WATER_BYTES = 4 * 1024 * 1024;
+/** Bytes of answers a client may leave unread before it is cut off. */
+const HARD_LIMIT_BYTES = 64 * 1024 * 1024;
+
+/** Performs an operation whose parameters have been parsed. */
+export type Dispatch = (connection: Connection, operation: Operation, params: unknown) => Promise<unknown>;
+
+export interface ConnectionOptions {
+  readonly socket: WebSocket;
+  readonly principal: Principal;
+  readonly dispatch: Dispatch;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly heartbeatMs: number;
+  readonly onClosed: (connection: Connection) => void;
+}
+
+export class Connection {
+  readonly principal: Principal;
+  /** Sandboxes whose control another client took over; at most one entry per sandbox opened here. */
+  readonly lostLeases = new Set<SandboxId>();
+  /** Set by hello. */
+  client: ClientState | null = null;
+  readonly disconnect = (): void => this.close(CLOSE_CODE.goingAway, 'resumed elsewhere');
+  readonly #outgoing = new Map<number, OutgoingStream>();
+  readonly #incoming = new Map<number, IncomingStream>();
+  readonly #options: ConnectionOptions;
+  readonly #timers: (() => void)[] = [];
+  #lastHeardMs: number;
+  #requestsInFlight = 0;
+  #isClosed = false;
+  #roomWaiters: (() => void)[] = [];
+
+  constructor(options: ConnectionOptions) {
+    this.#options = options;
+    this.principal = options.principal;
+    const { socket, clock, heartbeatMs } = options;
+    this.#lastHeardMs = clock.now();
+    socket.on('message', (data, isBinary) => this.#onMessage(data, isBinary));
+    socket.on('pong', () => (this.#lastHeardMs = clock.now()));
+    socket.on('close', () => this.#onClose());
+    socket.on('error', (error) => options.log.debug({ err: error }, 'connection error'));
+    this.#timers.push(
+      clock.after(HELLO_DEADLINE_MS, () => {
+        if (this.client === null) this.close(CLOSE_CODE.protocolViolation, 'no hello in time');
+      }),
+      clock.after(options.principal.expiresAt - clock.now(), () => this.#expire()),
+    );
+    this.#beat(heartbeatMs);
+  }
+
+  get isOpen(): boolean {
+    return !this.#isClosed;
+  }
+
+  get clientId(): string {
+    if (this.client === null) throw new SandboxError('INVALID_REQUEST', 'Cannot call this: hello comes first');
+    return this.client.id;
+  }
+
+  openOutgoing(id: number, offset: number): OutgoingStream {
+    assertFree(this.#outgoing, id);
+    const stream = new OutgoingStream(id, this, offset);
+    this.#outgoing.set(id, stream);
+    return stream;
+  }
+
+  openIncoming(id: number): IncomingStream {
+    assertFree(this.#incoming, id);
+    const stream = new IncomingStream(id, this);
+    this.#incoming.set(id, stream);
+    return stream;
+  }
+
+  closeStream(id: number): void {
+    this.#outgoing.delete(id);
+    this.#incoming.delete(id);
+  }
+
+  sendEvent(event: EventEnvelope): void {
+    this.#sendText(event);
+  }
+
+  sendFrame(frame: Uint8Array): Promise<void> | void {
+    const { socket } = this.#options;
+    if (this.#isClosed) return;
+    socket.send(frame, { binary: true }, () => this.#releaseRoom());
+    if (socket.bufferedAmount < HIGH_WATER_BYTES) return;
+    return new Promise((resolve) => this.#roomWaiters.push(resolve));
+  }
+
+  close(code: number, reason: string): void {
+    this.#options.socket.close(code, reason);
+    const { socket, clock } = this.#options;
+    // A peer that does not answer the close frame is cut.
+    clock.after(2000, () => socket.terminate());
+  }
+
+  #onMessage(data: RawData, isBinary: boolean): void {
+    this.#lastHeardMs = this.#options.clock.now();
+    const bytes = Array.isArray(data) ? Buffer.concat(data) : Buffer.isBuffer(data) ? data : Buffer.from(data);
+    if (isBinary) this.#onFrame(bytes);
+    else this.#onRequest(bytes.toString('utf8'));
+  }
+
+  #onFrame(bytes: Uint8Array): void {
+    const frame = decodeFrame(bytes);
+    if (frame === null) return this.close(CLOSE_CODE.protocolViolation, 'malformed binary frame');
+    // Safe because: a frame for a stream that has just ended is not a violation, the two crossed on the wire.
+    if (frame.kind === FRAME_KIND.credit) this.#outgoing.get(frame.stream)?.credit(frame.offset);
+    else if (frame.kind === FRAME_KIND.stop) this.#outgoing.get(frame.stream)?.stop();
+    else if (this.#incoming.get(frame.stream)?.accept(frame) === false) this.close(CLOSE_CODE.protocolViolation, 'data frame out of order or beyond its credit');
+  }
+
+  #onRequest(text: string): void {
+    let json: unknown;
+    try {
+      json = JSON.parse(text);
+    } catch {
+      return this.close(CLOSE_CODE.protocolViolation, 'message is not JSON');
+    }
+    const envelope = RequestEnvelope.safeParse(json);
+    if (!envelope.success) {
+      const id = typeof json === 'object' && json !== null && 'id' in json && Number.isSafeInteger(json.id) ? (json.id as number) : null;
+      if (id === null) return this.close(CLOSE_CODE.protocolViolation, 'message is not a request');
+      return this.#sendError(id, new SandboxError('INVALID_REQUEST', `Cannot read the request: ${refusalText(envelope.error)}`));
+    }
+    const { id, op, params } = envelope.data;
+    if (this.#requestsInFlight >= MAX_REQUESTS) {
+      return this.#sendError(id, new SandboxError('QUOTA_EXCEEDED', `Cannot take request ${id}: ${MAX_REQUESTS} are in flight on this connection`));
+    }
+    this.#requestsInFlight += 1;
+    void this.#perform(id, op, params).finally(() => (this.#requestsInFlight -= 1));
+  }
+
+  async #perform(id: number, op: Operation, params: unknown): Promise<void> {
+    try {
+      if (op !== 'hello' && this.client === null) throw new SandboxError('INVALID_REQUEST', `Cannot call ${op}: hello comes first`);
+      assertMayCall(this.principal, op);
+      const parsed = OPERATIONS[op].params.safeParse(params);
+      if (!parsed.success) throw new SandboxError('INVALID_REQUEST', `Cannot call ${op}: ${refusalText(parsed.error)}`);
+      const result = await this.#options.dispatch(this, op, parsed.data);
+      this.#sendText({ id, result });
+    } catch (error) {
+      if (!this.#isClosed) this.#sendError(id, error);
+    }
+  }
+
+  #sendError(id: number, error: unknown): void {
+    const known = SandboxError.is(error) ? error : null;
+    if (known === null) this.#options.log.error({ err: error, requestId: id }, 'request failed');
+    const failure = known ?? new SandboxError('INTERNAL', 'Cannot answer: an internal failure, logged under the request id');
+    const body: ErrorBody = {
+      code: failure.code, message: failure.message, retry: failure.retry, hint: failure.hint, requestId: failure.requestId ?? String(id),
+      ...(failure.retryAfterMs === undefined ? {} : { retryAfterMs: failure.retryAfterMs }),
+    };
+    this.#sendText({ id, error: body });
+  }
+
+  #sendText(message: object): void {
+    if (this.#isClosed) return;
+    const { socket } = this.#options;
+    socket.send(JSON.stringify(message));
+    if (socket.bufferedAmount > HARD_LIMIT_BYTES) socket.terminate();
+  }
+
+  #releaseRoom(): void {
+    if (this.#roomWaiters.length === 0 || this.#options.socket.bufferedAmount >= HIGH_WATER_BYTES / 2) return;
+    const waiters = this.#roomWaiters;
+    this.#roomWaiters = [];
+    for (const resume of waiters) resume();
+  }
+
+  #beat(heartbeatMs: number): void {
+    const { socket, clock } = this.#options;
+    const cancel = clock.after(heartbeatMs, () => {
+      this.#timers.splice(this.#timers.indexOf(cancel), 1);
+      if (clock.now() - this.#lastHeardMs > 3 * heartbeatMs) return socket.terminate();
+      socket.ping();
+      this.sendEvent({ event: 'heartbeat' });
+      this.#beat(heartbeatMs);
+    });
+    this.#timers.push(cancel);
+  }
+
+  #expire(): void {
+    const left = this.principal.expiresAt - this.#options.clock.now();
+    if (left > 0) this.#timers.push(this.#options.clock.after(left, () => this.#expire()));
+    else this.close(CLOSE_CODE.tokenExpired, 'the token expired');
+  }
+
+  #onClose(): void {
+    this.#isClosed = true;
+    for (const cancel of this.#timers) cancel();
+    const lost = new SandboxError('INVALID_REQUEST', 'Cannot go on: the connection is closed');
+    for (const stream of this.#incoming.values()) stream.fail(lost);
+    for (const stream of this.#outgoing.values()) stream.stop();
+    this.#incoming.clear();
+    this.#outgoing.clear();
+    for (const resume of this.#roomWaiters) resume();
+    this.#roomWaiters = [];
+    this.#options.onClosed(this);
+  }
+}
+
+function assertFree(streams: ReadonlyMap<number, unknown>, id: number): void {
+  if (streams.has(id)) throw new SandboxError('INVALID_REQUEST', `Cannot open stream ${id}: it is open already`);
+  if (streams.size >= MAX_STREAMS) throw new SandboxError('QUOTA_EXCEEDED', `Cannot open stream ${id}: ${MAX_STREAMS} are open on this connection`);
+}

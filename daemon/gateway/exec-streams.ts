@@ -1,0 +1,42 @@
+// The bytes of a command between spool and socket, both ways.
+
+import type { Execution } from '../exec/execution.ts';
+import type { Connection } from './connection.ts';
+import type { IncomingStream } from './incoming-stream.ts';
+
+/** Sends output from `offset` on until the command ends or the client wants no more; `holds`: the command waits for this reader. */
+export async function pipeOutput(connection: Connection, execution: Execution, streamId: number, offset: number, holds: boolean, signal: AbortSignal): Promise<void> {
+  const stream = connection.openOutgoing(streamId, offset);
+  const reader = connection.clientId;
+  if (holds) execution.gate.reached(reader, offset);
+  let isComplete = false;
+  try {
+    for await (const event of execution.attach(offset, signal)) {
+      if (event.kind === 'output') {
+        if (!(await stream.send(event.bytes, event.stream === 'stderr'))) break;
+        if (holds) execution.gate.reached(reader, event.offset + event.bytes.byteLength);
+      } else if (event.kind === 'gap') {
+        stream.skipTo(event.to);
+        connection.sendEvent({ event: 'stream.gap', stream: streamId, from: event.from, to: event.to });
+      } else isComplete = true;
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  } finally {
+    // A client that is away may come back for the rest; it holds its place until its grace is over.
+    if (connection.isOpen) execution.gate.release(reader);
+    if (isComplete || signal.aborted) stream.end();
+  }
+}
+
+export async function pumpStdin(stream: IncomingStream, execution: Execution): Promise<void> {
+  try {
+    for await (const chunk of stream) if (!(await execution.write(chunk))) break;
+    execution.closeStdin();
+  } catch {
+    // The connection is gone before the end of stdin: the command must not take what came for all there is.
+    // It waits, and ends with the client's grace.
+  } finally {
+    stream.stop();
+  }
+}

@@ -1,0 +1,23 @@
+// Which Host and Origin a request may carry: exact values, so that no foreign page and no rebound name gets in. Pure.
+
+export interface OriginRule {
+  /** HOST:PORT values that name this listener. */
+  readonly hosts: ReadonlySet<string>;
+  /** Origins of pages that may connect. */
+  readonly origins: ReadonlySet<string>;
+}
+
+/** The names a listener answers to. A wildcard address is reachable under any local name, so only loopback names are implied. */
+export function originRule(host: string, port: number, extraOrigins: readonly string[]): OriginRule {
+  const names = new Set([host, 'localhost', '127.0.0.1', '[::1]']);
+  const hosts = new Set([...names].map((name) => `${name}:${port}`));
+  for (const origin of extraOrigins) hosts.add(new URL(origin).host);
+  return { hosts, origins: new Set([...[...hosts].map((value) => `http://${value}`), ...extraOrigins.map((origin) => new URL(origin).origin)]) };
+}
+
+/** null: acceptable; otherwise why not. Requests without Origin are not from a page. */
+export function refuseOrigin(rule: OriginRule, host: string | undefined, origin: string | undefined): string | null {
+  if (host === undefined || !rule.hosts.has(host.toLowerCase())) return 'the Host header does not name this daemon';
+  if (origin !== undefined && !rule.origins.has(origin.toLowerCase())) return 'the Origin header is not an allowed one';
+  return null;
+}

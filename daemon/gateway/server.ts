@@ -1,0 +1,128 @@
+// The listening socket: HTTP routes and WebSocket upgrades. Owns who gets in; a connection owns itself from then on.
+
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { WebSocketServer } from 'ws';
+import { SandboxError } from '../../client/protocol/errors.ts';
+import { BEARER_PREFIX, CLOSE_CODE, MAX_MESSAGE_BYTES, SUBPROTOCOL } from '../../client/protocol/frames.ts';
+import type { Principal } from '../auth/principal.ts';
+import type { Clock } from '../observe/clock.ts';
+import type { Log } from '../observe/log.ts';
+import { Connection, type Dispatch } from './connection.ts';
+import { originRule, type OriginRule, refuseOrigin } from './origin.ts';
+
+export interface GatewayOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly origins: readonly string[];
+  readonly verify: (token: string) => Promise<Principal>;
+  readonly dispatch: Dispatch;
+  /** Answers plain HTTP; the principal is null where no valid token was sent. */
+  readonly route: (request: IncomingMessage, principal: Principal | null) => Promise<{ readonly status: number; readonly body: unknown }>;
+  readonly onDisconnected: (connection: Connection) => void;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly heartbeatMs: number;
+  readonly maxConnections: number;
+}
+
+export class Gateway {
+  readonly #options: GatewayOptions;
+  readonly #http: Server;
+  readonly #sockets: WebSocketServer;
+  readonly #connections = new Set<Connection>();
+  #rule: OriginRule | null = null;
+
+  constructor(options: GatewayOptions) {
+    this.#options = options;
+    this.#http = createServer({ maxHeaderSize: 16 * 1024, headersTimeout: 10_000, requestTimeout: 30_000 }, (request, response) => void this.#serve(request, response));
+    this.#http.on('upgrade', (request, socket, head) => void this.#upgrade(request, socket, head));
+    this.#sockets = new WebSocketServer({ noServer: true, maxPayload: MAX_MESSAGE_BYTES, perMessageDeflate: false, handleProtocols: () => SUBPROTOCOL });
+  }
+
+  /** Starts listening; the address answers with the port that was picked. A taken port is INVALID_REQUEST with the remedy. */
+  async listen(): Promise<{ readonly host: string; readonly port: number }> {
+    const { host, port } = this.#options;
+    await new Promise<void>((resolve, reject) => {
+      this.#http.once('error', (cause: NodeJS.ErrnoException) => {
+        const why = cause.code === 'EADDRINUSE' ? 'the port is taken' : cause.message;
+        reject(new SandboxError('INVALID_REQUEST', `Cannot listen on ${host}:${port}: ${why}`, { cause, hint: 'Stop what listens there, or choose another --listen HOST:PORT (port 0 picks one).' }));
+      });
+      this.#http.listen(port, host.replace(/^\[|\]$/g, ''), resolve);
+    });
+    const address = this.#http.address() as AddressInfo;
+    this.#rule = originRule(host, address.port, this.#options.origins);
+    return { host, port: address.port };
+  }
+
+  connections(): Iterable<Connection> {
+    return this.#connections;
+  }
+
+  async close(): Promise<void> {
+    for (const connection of this.#connections) connection.close(CLOSE_CODE.goingAway, 'the daemon stops');
+    this.#sockets.close();
+    await new Promise<void>((resolve) => {
+      this.#http.close(() => resolve());
+      this.#options.clock.after(2500, () => this.#http.closeAllConnections());
+    });
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const answer = (status: number, body: unknown) => {
+      response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' });
+      response.end(`${JSON.stringify(body)}\n`);
+    };
+    try {
+      const refusal = this.#refusal(request);
+      if (refusal !== null) return answer(403, { code: 'FORBIDDEN', message: `Cannot serve this: ${refusal}` });
+      const token = bearerOf(request.headers.authorization);
+      const principal = token === '' ? null : await this.#options.verify(token);
+      const { status, body } = await this.#options.route(request, principal);
+      answer(status, body);
+    } catch (error) {
+      const known = SandboxError.is(error) ? error : null;
+      if (known === null) this.#options.log.error({ err: error }, 'http request failed');
+      answer(known?.httpStatus ?? 500, { code: known?.code ?? 'INTERNAL', message: known?.message ?? 'Cannot answer: an internal failure', hint: known?.hint ?? '' });
+    }
+  }
+
+  async #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+    socket.on('error', () => socket.destroy());
+    const refuse = (status: string, code: string, message: string) => {
+      const body = `${JSON.stringify({ code, message })}\n`;
+      socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
+    };
+    const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim());
+    if (request.url !== '/v1/ws') return refuse('404 Not Found', 'NOT_FOUND', 'Cannot upgrade: only /v1/ws is a WebSocket');
+    const refusal = this.#refusal(request);
+    if (refusal !== null) return refuse('403 Forbidden', 'FORBIDDEN', `Cannot upgrade: ${refusal}`);
+    if (!offered.includes(SUBPROTOCOL)) return refuse('426 Upgrade Required', 'PROTOCOL_VERSION', `Cannot upgrade: offer the subprotocol ${SUBPROTOCOL}`);
+    if (this.#connections.size >= this.#options.maxConnections) return refuse('503 Service Unavailable', 'CAPACITY', 'Cannot upgrade: too many connections');
+    try {
+      const fromList = offered.find((name) => name.startsWith(BEARER_PREFIX))?.slice(BEARER_PREFIX.length) ?? '';
+      const principal = await this.#options.verify(bearerOf(request.headers.authorization) || fromList);
+      this.#sockets.handleUpgrade(request, socket, head, (accepted) => this.#accept(new Connection({ ...this.#options, socket: accepted, principal, onClosed: (connection) => this.#closed(connection) })));
+    } catch (error) {
+      refuse('401 Unauthorized', 'UNAUTHENTICATED', SandboxError.is(error) ? error.message : 'Cannot authenticate');
+    }
+  }
+
+  #accept(connection: Connection): void {
+    this.#connections.add(connection);
+  }
+
+  #closed(connection: Connection): void {
+    this.#connections.delete(connection);
+    this.#options.onDisconnected(connection);
+  }
+
+  #refusal(request: IncomingMessage): string | null {
+    return this.#rule === null ? 'it is not ready' : refuseOrigin(this.#rule, request.headers.host, request.headers.origin);
+  }
+}
+
+function bearerOf(header: string | undefined): string {
+  return /^Bearer ([A-Za-z0-9._~+/=-]{1,4096})$/i.exec(header ?? '')?.[1] ?? '';
+}

@@ -1,0 +1,95 @@
+// What a session may have: the pure decision between a request, its profile and the configuration.
+// Touches nothing; the session pool carries the grant out, the receipt proves it.
+
+import { createHash } from 'node:crypto';
+import { SandboxError } from '../../client/protocol/errors.ts';
+import type { Limits, LimitsRequest } from '../../client/protocol/limits.ts';
+import type { OpenRequest } from '../../client/protocol/session.ts';
+import { BUILT_IN_PROFILES, type Profile } from './profiles.ts';
+
+export interface PolicySource {
+  readonly profiles: Readonly<Record<string, Profile>>;
+  readonly images: Readonly<Record<string, string>>;
+  readonly runtimes: readonly string[];
+  readonly defaults: { readonly profile: string; readonly image: string; readonly runtime: string; readonly limits: Limits; readonly idleMs: number; readonly ttlMs: number | null };
+  /** Largest limits that one sandbox may ask for. */
+  readonly maxima: LimitsRequest;
+}
+
+export interface GrantedPolicy {
+  readonly profileName: string;
+  readonly profile: Profile;
+  readonly imageName: string;
+  readonly imageReference: string;
+  readonly runtime: string;
+  readonly limits: Limits;
+  readonly idleMs: number;
+  readonly ttlMs: number | null;
+  /** Hash over all of the above: equal hashes mean equal policy. */
+  readonly sha256: string;
+}
+
+/** Throws SandboxError PROFILE_UNKNOWN, IMAGE_NOT_ALLOWED, POLICY_INVALID or QUOTA_EXCEEDED; never grants less or more than asked. */
+export function grantPolicy(request: OpenRequest, source: PolicySource): GrantedPolicy {
+  const profileName = request.profile ?? source.defaults.profile;
+  const profile = BUILT_IN_PROFILES[profileName] ?? source.profiles[profileName];
+  if (profile === undefined) throw new SandboxError('PROFILE_UNKNOWN', `Cannot open session ${request.session}: profile ${profileName} is unknown`);
+
+  const imageName = request.image ?? source.defaults.image;
+  const imageReference = source.images[imageName];
+  if (imageReference === undefined) throw new SandboxError('IMAGE_NOT_ALLOWED', `Cannot open session ${request.session}: image ${imageName} is not in images.allow`);
+
+  const runtime = request.runtime ?? source.defaults.runtime;
+  if (!source.runtimes.includes(runtime)) {
+    throw new SandboxError('POLICY_INVALID', `Cannot open session ${request.session}: runtime ${runtime} is not offered here`, {
+      hint: `Use one of: ${source.runtimes.join(', ')}.`,
+    });
+  }
+  refuseWhatIsNotEnforced(request, profileName, profile);
+  const limits = grantLimits(request, source);
+  const granted = { profileName, profile, imageName, imageReference, runtime, limits, idleMs: request.idleMs ?? source.defaults.idleMs, ttlMs: request.ttlMs ?? source.defaults.ttlMs };
+  return { ...granted, sha256: createHash('sha256').update(JSON.stringify(granted)).digest('hex') };
+}
+
+/** A policy that would be accepted and not enforced is the worst of answers, so it is refused by name. */
+function refuseWhatIsNotEnforced(request: OpenRequest, profileName: string, profile: Profile): void {
+  const egress = request.egress;
+  if (egress !== undefined) {
+    const wantsOut = (egress.allow?.length ?? 0) > 0 || (egress.ask?.length ?? 0) > 0 || (egress.mode !== undefined && egress.mode !== 'off') || egress.learn === true;
+    if (wantsOut && profile.network === 'none') {
+      throw new SandboxError('POLICY_INVALID', `Cannot open session ${request.session}: profile ${profileName} forbids network, but egress asks for it`, {
+        hint: 'Drop egress, or use the profile workspace-write.',
+      });
+    }
+    if (wantsOut) {
+      throw new SandboxError('POLICY_INVALID', `Cannot open session ${request.session}: this release has no egress proxy, so nothing can be let out`, {
+        hint: 'Open the session without egress.allow, egress.ask, egress.learn and egress.mode.',
+      });
+    }
+  }
+  if (request.workspace?.hostPath !== undefined) {
+    throw new SandboxError('POLICY_INVALID', `Cannot open session ${request.session}: no host directory is configured as a workspace root`, {
+      hint: 'Use a named workspace and upload the files.',
+    });
+  }
+}
+
+function grantLimits(request: OpenRequest, source: PolicySource): Limits {
+  const asked = request.limits ?? {};
+  const maxBytes = request.workspace?.maxBytes;
+  if (maxBytes !== undefined && asked.diskBytes !== undefined && maxBytes !== asked.diskBytes) {
+    throw new SandboxError('POLICY_INVALID', `Cannot open session ${request.session}: workspace.maxBytes and limits.diskBytes differ`, { hint: 'State one of them.' });
+  }
+  const given = Object.fromEntries(Object.entries({ ...asked, ...(maxBytes === undefined ? {} : { diskBytes: maxBytes }) }).filter(([, value]) => value !== undefined));
+  const limits: Limits = { ...source.defaults.limits, ...given };
+  // /tmp and /dev/shm (an eighth of memory) are memory: together at most half of it. A default /tmp shrinks, an asked one is refused later.
+  if (asked.tmpBytes === undefined) limits.tmpBytes = Math.min(limits.tmpBytes, Math.floor((limits.memoryBytes * 3) / 8));
+  for (const key of Object.keys(limits) as (keyof Limits)[]) {
+    const maximum = source.maxima[key];
+    const value = limits[key];
+    if (maximum !== undefined && value !== undefined && value > maximum) {
+      throw new SandboxError('QUOTA_EXCEEDED', `Cannot open session ${request.session}: limits.${key} ${value} is above the operator's maximum ${maximum}`, { retry: 'never' });
+    }
+  }
+  return limits;
+}

@@ -1,0 +1,161 @@
+// A sandbox that is a container: its control socket, link, commands and files, and the way to take it all away.
+// Owns one container's parts; the order of making them is the factory's.
+
+import { join } from 'node:path';
+import { SandboxError } from '../../client/protocol/errors.ts';
+import type { SandboxId } from '../../client/protocol/names.ts';
+import type { Receipt } from '../../client/protocol/receipt.ts';
+import type { WorkspaceRetention } from '../../client/protocol/session.ts';
+import type { ContainerDriver } from '../container/driver.ts';
+import { OomCounter } from '../container/oom-counter.ts';
+import { ExecTable } from '../exec/exec-table.ts';
+import type { SpoolStore } from '../exec/spool-store.ts';
+import { SandboxFiles } from '../files/sandbox-files.ts';
+import { ControlListener } from '../link/control-listener.ts';
+import { SandboxLink } from '../link/sandbox-link.ts';
+import type { Clock } from '../observe/clock.ts';
+import type { Log } from '../observe/log.ts';
+import type { RuntimeDirs } from '../workspace/runtime-dirs.ts';
+import type { WorkspaceKeeper } from '../workspace/workspace-keeper.ts';
+import type { RunningSandbox } from './running-sandbox.ts';
+import type { SandboxRecord, SandboxRecords } from './sandbox-record.ts';
+
+export interface ContainerSandboxOptions {
+  readonly record: SandboxRecord;
+  readonly driver: ContainerDriver;
+  readonly stateDir: string;
+  readonly runtimeDirs: RuntimeDirs;
+  readonly workspaces: WorkspaceKeeper;
+  readonly records: SandboxRecords;
+  readonly spools: SpoolStore;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export class ContainerSandbox implements RunningSandbox {
+  readonly id: SandboxId;
+  readonly link: SandboxLink;
+  readonly died: Promise<string>;
+  readonly #options: ContainerSandboxOptions;
+  readonly #stopWatching = new AbortController();
+  #record: SandboxRecord;
+  #listener: ControlListener | null = null;
+  #execs: ExecTable | null = null;
+  #files: SandboxFiles | null = null;
+  #oom: OomCounter | null = null;
+  #isClosing = false;
+  #reportDeath: (cause: string) => void = () => undefined;
+
+  constructor(options: ContainerSandboxOptions) {
+    this.#options = options;
+    this.#record = options.record;
+    this.id = options.record.id;
+    this.died = new Promise((resolve) => {
+      this.#reportDeath = resolve;
+    });
+    this.link = new SandboxLink({ sandboxId: this.id, clock: options.clock, log: options.log, onFailed: (reason) => this.#died(reason) });
+  }
+
+  get receipt(): Receipt {
+    if (this.#record.receipt === null) throw new SandboxError('INTERNAL', `Cannot show the receipt of ${this.id}: it was never handed out`);
+    return this.#record.receipt;
+  }
+
+  get shell(): 'bash' | 'sh' {
+    return this.#record.shell;
+  }
+
+  get env(): Readonly<Record<string, string>> {
+    return { ...this.#record.baseEnv, ...this.#record.env };
+  }
+
+  get execs(): ExecTable {
+    if (this.#execs === null) throw new SandboxError('INTERNAL', `Cannot use ${this.id}: it is not started`);
+    return this.#execs;
+  }
+
+  get files(): SandboxFiles {
+    this.#files ??= new SandboxFiles(this.link);
+    return this.#files;
+  }
+
+  /** Opens the control socket; before the container starts, or while one of an earlier daemon runs. */
+  async listen(): Promise<void> {
+    const { stateDir, runtimeDirs, spools, clock, log } = this.#options;
+    this.#execs = await ExecTable.open({
+      sandboxId: this.id, link: this.link, spools, journalPath: join(stateDir, 'sandboxes', `${this.id}.execs.jsonl`), clock, log,
+      maxRunning: this.#record.policy.limits.execs, readOomKills: () => this.#oom?.read() ?? null,
+    });
+    this.#listener = await ControlListener.open({
+      socketPath: join(runtimeDirs.slot(this.#record.slot).dir, 'control.sock'),
+      nonces: this.#record.nonces,
+      saveNonces: (nonces) => this.#save({ nonces }),
+      onFirstHello: () => runtimeDirs.removeNonce(this.#record.slot),
+      link: this.link,
+      clock,
+      log,
+    });
+  }
+
+  /** The engine has made the container; its end is watched from here on. */
+  created(containerId: string): void {
+    this.#record = { ...this.#record, containerId };
+  }
+
+  async watch(): Promise<void> {
+    const { driver, log } = this.#options;
+    const { containerId } = this.#record;
+    if (containerId === null) return;
+    this.#oom = await OomCounter.open(driver, containerId);
+    driver.waitForEnd(containerId, { signal: this.#stopWatching.signal }).then(
+      () => this.#died('its container ended'),
+      (error: unknown) => {
+        // The link still tells when the sandbox dies; what is lost is only how fast that is known.
+        if (!this.#stopWatching.signal.aborted) log.warn({ sandboxId: this.id, err: error }, 'container not watched any more');
+      },
+    );
+  }
+
+  /** The receipt matches: from now on it may be used, and the next daemon finds it. */
+  async ready(receipt: Receipt, shell: 'bash' | 'sh'): Promise<void> {
+    await this.watch();
+    await this.#save({ receipt, shell });
+  }
+
+  async close(workspace: WorkspaceRetention, reason: string): Promise<void> {
+    const { driver, runtimeDirs, workspaces, records, log } = this.#options;
+    this.#isClosing = true;
+    this.#stopWatching.abort();
+    this.link.close(reason);
+    await this.#listener?.close();
+    // The name, because a crash may have come between making the container and recording its id.
+    await driver.remove(this.#record.containerId ?? `cloister-${this.id}`, { force: true });
+    await this.#execs?.destroy();
+    this.#oom?.close();
+    await runtimeDirs.removeSlot(this.#record.slot);
+    if (workspace === 'delete') await workspaces.remove(this.#record.workspaceId);
+    await records.remove(this.id);
+    log.info({ sandboxId: this.id, reason, workspace }, 'sandbox closed');
+  }
+
+  async detach(): Promise<void> {
+    this.#isClosing = true;
+    this.#stopWatching.abort();
+    await this.#execs?.close();
+    this.#oom?.close();
+    await this.#listener?.close();
+    this.link.close('the daemon stops; the next one goes on');
+  }
+
+  #died(cause: string): void {
+    if (this.#isClosing) return;
+    this.#isClosing = true;
+    this.link.close(cause);
+    this.#reportDeath(cause);
+  }
+
+  async #save(changes: Partial<SandboxRecord>): Promise<void> {
+    this.#record = { ...this.#record, ...changes };
+    await this.#options.records.save(this.#record);
+  }
+}

@@ -1,0 +1,35 @@
+// The lease: one controller per session, fenced. Decisions only; the pool carries them out.
+
+import { SandboxError } from '../../client/protocol/errors.ts';
+import type { OpenRequest } from '../../client/protocol/session.ts';
+import type { Session } from './session.ts';
+
+/** Gives the lease to the client if it may have it; returns the clientId that lost it, or null. */
+export function takeLease(session: Session, request: OpenRequest, clientId: string): string | null {
+  if (request.role !== 'controller') return null;
+  const holder = session.controller;
+  if (holder !== null && holder !== clientId && !request.takeover) {
+    throw new SandboxError('SESSION_BUSY', `Cannot control session ${session.session}: another connection holds it`);
+  }
+  session.controller = clientId;
+  session.controllerLostAtMs = null;
+  return holder !== null && holder !== clientId ? holder : null;
+}
+
+/** What a request states must be what the open session has; what it leaves out may be anything. */
+export function assertSamePolicy(session: Session, request: OpenRequest): void {
+  const { policy } = session;
+  const differing: string[] = [];
+  if (request.profile !== undefined && request.profile !== policy.profileName) differing.push('profile');
+  if (request.image !== undefined && request.image !== policy.imageName) differing.push('image');
+  if (request.runtime !== undefined && request.runtime !== policy.runtime) differing.push('runtime');
+  if (request.workspace?.name !== undefined && request.workspace.name !== session.workspaceName) differing.push('workspace.name');
+  for (const [key, value] of Object.entries(request.limits ?? {})) {
+    if (value !== undefined && value !== policy.limits[key as keyof typeof policy.limits]) differing.push(`limits.${key}`);
+  }
+  if ((request.egress?.allow?.length ?? 0) > 0 || (request.egress?.mode ?? 'off') !== 'off') differing.push('egress');
+  if (differing.length === 0) return;
+  throw new SandboxError('POLICY_INVALID', `Cannot join session ${session.session}: it is open with another ${differing.join(', ')}`, {
+    hint: 'Leave these out to join it as it is, or close it first.',
+  });
+}

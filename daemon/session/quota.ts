@@ -1,0 +1,64 @@
+// Ceilings per tenant and per host. Reservations are taken and given back in one step each, so no two
+// openings can both take the last place.
+
+import { SandboxError } from '../../client/protocol/errors.ts';
+import type { Limits } from '../../client/protocol/limits.ts';
+import type { TenantName } from '../../client/protocol/names.ts';
+
+export interface Ceiling {
+  readonly sandboxes?: number | undefined;
+  readonly memoryBytes?: number | undefined;
+  readonly cpus?: number | undefined;
+  readonly diskBytes?: number | undefined;
+  readonly execs?: number | undefined;
+}
+
+type Usage = { -readonly [K in keyof Required<Ceiling>]: number };
+const KEYS = ['sandboxes', 'memoryBytes', 'cpus', 'diskBytes', 'execs'] as const;
+
+export class Quotas {
+  readonly #perTenant: Ceiling;
+  readonly #host: Ceiling;
+  readonly #tenants = new Map<TenantName, Usage>();
+  readonly #total: Usage = zero();
+
+  constructor(options: { readonly perTenant: Ceiling; readonly host: Ceiling }) {
+    this.#perTenant = options.perTenant;
+    this.#host = options.host;
+  }
+
+  /** Reserves all of it or throws QUOTA_EXCEEDED (tenant) or CAPACITY (host); the result gives it back, once. */
+  reserve(tenant: TenantName, limits: Limits): () => void {
+    const wanted: Usage = { sandboxes: 1, memoryBytes: limits.memoryBytes, cpus: limits.cpus, diskBytes: limits.diskBytes, execs: limits.execs };
+    const used = this.#tenants.get(tenant) ?? zero();
+    const tenantKey = exceeded(used, wanted, this.#perTenant);
+    if (tenantKey !== null) {
+      throw new SandboxError('QUOTA_EXCEEDED', `Cannot open a sandbox: quota ${tenantKey} of tenant ${tenant} is ${this.#perTenant[tenantKey]}, in use ${used[tenantKey]}, asked ${wanted[tenantKey]}`);
+    }
+    const hostKey = exceeded(this.#total, wanted, this.#host);
+    if (hostKey !== null) {
+      throw new SandboxError('CAPACITY', `Cannot open a sandbox: the host's ${hostKey} ceiling ${this.#host[hostKey]} is reached`, { retryAfterMs: 5000 });
+    }
+    add(used, wanted, 1);
+    add(this.#total, wanted, 1);
+    this.#tenants.set(tenant, used);
+    let isHeld = true;
+    return () => {
+      if (!isHeld) return;
+      isHeld = false;
+      add(used, wanted, -1);
+      add(this.#total, wanted, -1);
+      if (used.sandboxes === 0) this.#tenants.delete(tenant);
+    };
+  }
+}
+
+const zero = (): Usage => ({ sandboxes: 0, memoryBytes: 0, cpus: 0, diskBytes: 0, execs: 0 });
+
+function exceeded(used: Usage, wanted: Usage, ceiling: Ceiling): (typeof KEYS)[number] | null {
+  return KEYS.find((key) => ceiling[key] !== undefined && used[key] + wanted[key] > ceiling[key]) ?? null;
+}
+
+function add(target: Usage, amount: Usage, sign: 1 | -1): void {
+  for (const key of KEYS) target[key] += sign * amount[key];
+}

@@ -1,0 +1,51 @@
+// What the pool holds of a live sandbox, and what makes one. The implementation with containers is
+// sandbox-factory.ts; tests give their own.
+
+import type { Labels, SandboxId, SessionName, TenantName } from '../../client/protocol/names.ts';
+import type { Receipt } from '../../client/protocol/receipt.ts';
+import type { WorkspaceRetention } from '../../client/protocol/session.ts';
+import type { ExecTable } from '../exec/exec-table.ts';
+import type { SandboxFiles } from '../files/sandbox-files.ts';
+import type { GrantedPolicy } from '../policy/grant-policy.ts';
+
+export interface RunningSandbox {
+  readonly id: SandboxId;
+  readonly receipt: Receipt;
+  /** What runs a command that is given as text. */
+  readonly shell: 'bash' | 'sh';
+  /** Environment every command starts from. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly execs: ExecTable;
+  readonly files: SandboxFiles;
+  /** Resolves with the cause once the sandbox has died by itself; never after close. */
+  readonly died: Promise<string>;
+  /** Ends everything in it, removes container, mounts and sockets; then the workspace if asked. Idempotent. */
+  close(workspace: WorkspaceRetention, reason: string): Promise<void>;
+  /** Leaves the container to the next daemon. */
+  detach(): Promise<void>;
+}
+
+export interface SandboxOrder {
+  readonly id: SandboxId;
+  readonly tenant: TenantName;
+  readonly session: SessionName;
+  readonly workspaceName: string;
+  readonly policy: GrantedPolicy;
+  readonly labels: Labels;
+  readonly env: Readonly<Record<string, string>>;
+  readonly retain: WorkspaceRetention;
+  readonly createdAtMs: number;
+  readonly expiresAtMs: number | null;
+}
+
+export interface AdoptedSandbox {
+  readonly order: SandboxOrder;
+  readonly sandbox: RunningSandbox;
+}
+
+export interface SandboxMaker {
+  /** A started sandbox whose receipt matches the policy, or an error and nothing left behind. */
+  make(order: SandboxOrder, signal: AbortSignal): Promise<RunningSandbox>;
+  /** Sandboxes of an earlier daemon that still live; ends and removes what is left of the others. */
+  adopt(): Promise<readonly AdoptedSandbox[]>;
+}

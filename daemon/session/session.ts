@@ -1,0 +1,158 @@
+// One open session: its sandbox, who controls it, when it ends. Owns the lifecycle of a single (tenant, session);
+// which sessions exist is the pool's business, what runs in the sandbox is exec's and files'.
+
+import { SandboxError } from '../../client/protocol/errors.ts';
+import type { Labels, SandboxId, SessionName, TenantName } from '../../client/protocol/names.ts';
+import type { OpenResult, SandboxInfo, SessionRole, WorkspaceRetention } from '../../client/protocol/session.ts';
+import type { Clock } from '../observe/clock.ts';
+import type { GrantedPolicy } from '../policy/grant-policy.ts';
+import type { RunningSandbox } from './running-sandbox.ts';
+
+export type SessionState = 'starting' | 'running' | 'closing' | 'failed' | 'closed';
+
+export interface SessionOptions {
+  readonly id: SandboxId;
+  readonly tenant: TenantName;
+  readonly session: SessionName;
+  readonly policy: GrantedPolicy;
+  readonly labels: Labels;
+  readonly workspaceName: string;
+  readonly retain: WorkspaceRetention;
+  readonly createdAtMs: number;
+  readonly expiresAtMs: number | null;
+  readonly clock: Clock;
+}
+
+export class Session {
+  readonly id: SandboxId;
+  readonly tenant: TenantName;
+  readonly session: SessionName;
+  readonly policy: GrantedPolicy;
+  readonly labels: Labels;
+  readonly workspaceName: string;
+  readonly createdAtMs: number;
+  retain: WorkspaceRetention;
+  expiresAtMs: number | null;
+  idleMs: number;
+  /** clientId of the controller; null: nobody holds the lease. */
+  controller: string | null = null;
+  /** When the controller's connection was lost; null while it is connected. */
+  controllerLostAtMs: number | null = null;
+  lastUsedAtMs: number;
+  readonly #clock: Clock;
+  #state: SessionState = 'starting';
+  #sandbox: RunningSandbox | null = null;
+  #callsInFlight = 0;
+  #endReason = '';
+
+  constructor(options: SessionOptions) {
+    this.id = options.id;
+    this.tenant = options.tenant;
+    this.session = options.session;
+    this.policy = options.policy;
+    this.labels = options.labels;
+    this.workspaceName = options.workspaceName;
+    this.createdAtMs = options.createdAtMs;
+    this.retain = options.retain;
+    this.expiresAtMs = options.expiresAtMs;
+    this.idleMs = options.policy.idleMs;
+    this.lastUsedAtMs = options.createdAtMs;
+    this.#clock = options.clock;
+  }
+
+  get state(): SessionState {
+    return this.#state;
+  }
+
+  get isBusy(): boolean {
+    return this.#state === 'starting' || this.#callsInFlight > 0 || (this.#sandbox?.execs.runningCount ?? 0) > 0;
+  }
+
+  started(sandbox: RunningSandbox): void {
+    this.#sandbox = sandbox;
+    this.#state = 'running';
+  }
+
+  /** The sandbox, for a call; SESSION_EXPIRED or SANDBOX_FAILED once it is gone. */
+  sandbox(): RunningSandbox {
+    if (this.#state === 'running' && this.#sandbox !== null) return this.#sandbox;
+    if (this.#state === 'failed') throw new SandboxError('SANDBOX_FAILED', `Cannot use sandbox ${this.id}: ${this.#endReason}`);
+    throw new SandboxError('SESSION_EXPIRED', `Cannot use sandbox ${this.id}: ${this.#endReason || 'it is closed'}`);
+  }
+
+  /** The sandbox whatever the state, for closing. */
+  get runningSandbox(): RunningSandbox | null {
+    return this.#sandbox;
+  }
+
+  /** Runs a call as work in flight: the session is neither idle nor evicted meanwhile. */
+  async use<T>(call: (sandbox: RunningSandbox) => Promise<T>): Promise<T> {
+    const sandbox = this.sandbox();
+    this.#callsInFlight += 1;
+    this.lastUsedAtMs = this.#clock.now();
+    try {
+      return await call(sandbox);
+    } finally {
+      this.#callsInFlight -= 1;
+      this.lastUsedAtMs = this.#clock.now();
+    }
+  }
+
+  /** Only the controller may close, extend or change policy. */
+  assertController(clientId: string): void {
+    if (this.controller !== clientId) throw new SandboxError('LEASE_LOST', `Cannot control session ${this.session}: another connection holds it`);
+  }
+
+  ending(state: 'closing' | 'failed', reason: string): void {
+    this.#state = state;
+    this.#endReason = reason;
+  }
+
+  closed(): void {
+    if (this.#state !== 'failed') this.#state = 'closed';
+  }
+
+  /** Why the session should end now, or null. A busy session only ends by its TTL. */
+  dueReason(nowMs: number, leaseGraceMs: number): string | null {
+    if (this.#state !== 'running') return null;
+    if (this.expiresAtMs !== null && nowMs >= this.expiresAtMs) return 'its time to live is over';
+    if (this.isBusy) return null;
+    if (nowMs - this.lastUsedAtMs >= this.idleMs) return 'it was idle for too long';
+    if (this.controllerLostAtMs !== null && nowMs - this.controllerLostAtMs >= leaseGraceMs) this.controller = null;
+    return null;
+  }
+
+  info(): SandboxInfo {
+    return {
+      id: this.id,
+      tenant: this.tenant,
+      session: this.session,
+      state: this.#state === 'closed' ? 'closing' : this.#state,
+      profile: this.policy.profileName,
+      image: this.policy.imageName,
+      runtime: this.policy.runtime,
+      labels: this.labels,
+      limits: this.policy.limits,
+      createdAt: new Date(this.createdAtMs).toISOString(),
+      lastUsedAt: new Date(this.lastUsedAtMs).toISOString(),
+      expiresAt: this.expiresAtMs === null ? null : new Date(this.expiresAtMs).toISOString(),
+      execs: this.#sandbox?.execs.runningCount ?? 0,
+      isControlled: this.controller !== null && this.controllerLostAtMs === null,
+    };
+  }
+
+  openResult(created: boolean, role: SessionRole): OpenResult {
+    const sandbox = this.sandbox();
+    return {
+      id: this.id,
+      session: this.session,
+      tenant: this.tenant,
+      created,
+      startKind: created ? 'cold' : 'attached',
+      role,
+      limits: this.policy.limits,
+      expiresAt: this.expiresAtMs === null ? null : new Date(this.expiresAtMs).toISOString(),
+      receipt: sandbox.receipt,
+    };
+  }
+}

@@ -1,0 +1,253 @@
+/* WRITE: a temporary file beside the name, filled as data comes and renamed at the end; or an append in place.
+ * Nothing is left of a write that fails or is cancelled. An append takes its bytes back when nobody else has
+ * changed the file's size meanwhile: the check and the cut are two calls, the tenant's own race. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "file-job.h"
+#include "file-reply.h"
+
+enum { CREDIT_BYTES = 64 * 1024 };
+
+static uint8_t scratch[MAX_DATA];
+
+static void fail(struct file_job *job, int error) { job_end(job, error, 0, NULL, 0); }
+
+/* What the name holds now: 0 with the mode that the file keeps, or why it can't be written. */
+static int check_present(struct write_state *state, bool is_exclusive, uint32_t *mode) {
+  struct stat st;
+  if (fstatat(state->place.dir, state->place.name, &st, AT_SYMLINK_NOFOLLOW) < 0) return errno == ENOENT ? 0 : -errno;
+  if (is_exclusive) return -EEXIST;
+  if (S_ISDIR(st.st_mode)) return -EISDIR;
+  if (!S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode)) return -ENXIO;
+  if (S_ISREG(st.st_mode)) *mode = st.st_mode & 0777;
+  return 0;
+}
+
+/* Starts to hash the present content, which is what a READ of the path would give. */
+static int match_begin(struct file_job *job) {
+  struct write_state *state = &job->u.write;
+  struct stat st;
+  int path_fd = resolve(job->path);
+  if (path_fd < 0) return path_fd == -ENOENT ? -ESTALE : path_fd;
+  int fd = open_regular(path_fd, O_RDONLY);
+  close(path_fd);
+  if (fd < 0) return fd;
+  state->present = fd;
+  if (fstat(fd, &st) < 0) return -errno;
+  state->present_left = (uint64_t)st.st_size;
+  state->is_matching = true;
+  sha256_init(&state->hash);
+  job->is_ready = true;
+  return 0;
+}
+
+/* The path must still name what was hashed. */
+static int match_end(struct file_job *job) {
+  struct write_state *state = &job->u.write;
+  uint8_t digest[SHA256_BYTES];
+  struct stat was;
+  struct stat is;
+  uint64_t hashed = state->hash.length;
+  sha256_end(&state->hash, digest);
+  state->is_matching = false;
+  if (memcmp(digest, state->match, sizeof digest) != 0) return -ESTALE;
+  int path_fd = resolve(job->path);
+  if (path_fd < 0) return -ESTALE;
+  int error = fstat(path_fd, &is) < 0 || fstat(state->present, &was) < 0 ? -errno : 0;
+  close(path_fd);
+  if (error < 0) return error;
+  bool is_same = is.st_dev == was.st_dev && is.st_ino == was.st_ino;
+  return is_same && (uint64_t)was.st_size == hashed ? 0 : -ESTALE;
+}
+
+static int append_open(struct file_job *job, bool is_exclusive) {
+  struct write_state *state = &job->u.write;
+  struct stat st;
+  int path_fd = resolve(job->path);
+  if (path_fd >= 0) {
+    int fd = is_exclusive ? -EEXIST : open_regular(path_fd, O_WRONLY | O_APPEND);
+    close(path_fd);
+    if (fd < 0) return fd;
+    state->fd = fd;
+  } else if (path_fd != -ENOENT) {
+    return path_fd;
+  } else {
+    int flags = O_CREAT | O_EXCL | O_WRONLY | O_APPEND | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC;
+    state->fd = openat(state->place.dir, state->place.name, flags, state->mode == 0 ? 0644 : state->mode);
+    if (state->fd < 0) return errno == EEXIST && !is_exclusive ? -ENOENT : -errno; /* a link to nothing */
+    state->is_created = true;
+  }
+  if (fstat(state->fd, &st) < 0) return -errno;
+  state->base = (uint64_t)st.st_size;
+  return 0;
+}
+
+static int hold_begin(struct write_state *state) {
+  void *held = mmap(NULL, FILE_WINDOW_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (held == MAP_FAILED) return -errno;
+  state->held = held;
+  return 0;
+}
+
+static int open_target(struct file_job *job) {
+  struct write_state *state = &job->u.write;
+  bool is_exclusive = (job->flags & FILE_EXCLUSIVE) != 0;
+  uint32_t mode = 0644;
+  if (state->is_append) {
+    if (!state->has_match) return append_open(job, is_exclusive);
+    int error = match_begin(job);
+    if (error == 0) error = hold_begin(state);
+    return error < 0 ? error : append_open(job, is_exclusive);
+  }
+  int error = check_present(state, is_exclusive, &mode);
+  if (error < 0) return error;
+  if (state->mode == 0) state->mode = mode;
+  state->fd = temporary_create(state->place.dir, state->temporary);
+  if (state->fd >= 0) return 0;
+  state->temporary[0] = '\0';
+  return state->fd;
+}
+
+void write_start(struct file_job *job, const struct file_args *args) {
+  struct write_state *state = &job->u.write;
+  memset(state, 0, sizeof *state);
+  state->fd = -1;
+  state->present = -1;
+  state->place.dir = -1;
+  state->mode = args->mode & 0777;
+  state->is_append = (job->flags & FILE_APPEND) != 0;
+  state->has_match = args->extra_bytes == SHA256_BYTES;
+  if (state->has_match) memcpy(state->match, args->extra, SHA256_BYTES);
+  int error = resolve_place(job->path, (job->flags & FILE_PARENTS) != 0, &state->place);
+  if (error < 0) {
+    job_fail_path(job, error == -EBUSY ? -EISDIR : error);
+    return;
+  }
+  error = open_target(job);
+  if (error < 0) fail(job, error);
+}
+
+static int write_all(struct write_state *state, const uint8_t *bytes, size_t length) {
+  while (length > 0) {
+    ssize_t size = write(state->fd, bytes, length);
+    if (size < 0 && errno == EINTR) continue;
+    if (size < 0) return -errno;
+    if (size == 0) return -EIO;
+    bytes += size;
+    length -= (size_t)size;
+    state->written += (uint64_t)size;
+  }
+  return 0;
+}
+
+static void finish(struct file_job *job) {
+  struct write_state *state = &job->u.write;
+  struct stat st;
+  uint8_t out[STAT_BYTES];
+  int error = state->is_append || fchmod(state->fd, state->mode) == 0 ? 0 : -errno;
+  if (error == 0 && fstat(state->fd, &st) < 0) error = -errno;
+  int fd = state->is_append ? -1 : state->fd;
+  if (error == 0 && fd >= 0) {
+    state->fd = -1;
+    error = close(fd) < 0 ? -errno : 0; /* the last moment at which a file system may say that it is full */
+  }
+  if (error == 0 && !state->is_append) {
+    bool is_exclusive = (job->flags & FILE_EXCLUSIVE) != 0;
+    error = rename_entry(state->place.dir, state->temporary, state->place.dir, state->place.name, is_exclusive);
+    if (error == 0) state->temporary[0] = '\0';
+  }
+  if (error < 0) {
+    fail(job, error);
+    return;
+  }
+  state->base = 0;
+  state->written = 0;
+  state->is_created = false;
+  put_stat(out, &st);
+  job_end(job, 0, 0, out, sizeof out);
+}
+
+static void take(struct file_job *job, const uint8_t *bytes, size_t length, bool is_last) {
+  struct write_state *state = &job->u.write;
+  int error = write_all(state, bytes, length);
+  if (error == 0 && is_last && state->has_match && !state->is_append) {
+    error = match_begin(job);
+    if (error == 0) return;
+  }
+  if (error < 0) {
+    fail(job, error);
+  } else if (is_last) {
+    finish(job);
+  } else if (state->written - state->reported >= CREDIT_BYTES) {
+    state->reported = state->written;
+    reply_credit(job->id, state->written);
+  }
+}
+
+void write_data(struct file_job *job, const uint8_t *bytes, size_t length, bool is_last) {
+  struct write_state *state = &job->u.write;
+  if (!state->is_matching) {
+    take(job, bytes, length, is_last);
+    return;
+  }
+  if (state->held == NULL || state->is_held_last || length > FILE_WINDOW_BYTES - state->held_bytes) {
+    fail(job, -EPROTO);
+    return;
+  }
+  memcpy(state->held + state->held_bytes, bytes, length);
+  state->held_bytes += length;
+  state->is_held_last = is_last;
+}
+
+void write_step(struct file_job *job) {
+  struct write_state *state = &job->u.write;
+  uint64_t begun = step_begin();
+  while (state->present_left > 0 && !step_is_over(begun)) {
+    size_t want = state->present_left < sizeof scratch ? (size_t)state->present_left : sizeof scratch;
+    ssize_t size = pread(state->present, scratch, want, (off_t)state->hash.length);
+    if (size < 0 && errno == EINTR) continue;
+    if (size < 0) {
+      fail(job, -errno);
+      return;
+    }
+    sha256_add(&state->hash, scratch, (size_t)size);
+    state->present_left = size == 0 ? 0 : state->present_left - (uint64_t)size;
+  }
+  if (state->present_left > 0) return;
+  job->is_ready = false;
+  int error = match_end(job);
+  if (error < 0) fail(job, error);
+  else if (state->is_append) take(job, state->held, state->held_bytes, state->is_held_last);
+  else finish(job);
+}
+
+/* After finish() nothing of this is left to undo; before it, all of it is. */
+static void undo_append(struct write_state *state) {
+  struct stat st;
+  struct stat named;
+  if (fstat(state->fd, &st) < 0 || (uint64_t)st.st_size != state->base + state->written) return;
+  bool is_ours = state->is_created && fstatat(state->place.dir, state->place.name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+                 named.st_ino == st.st_ino && named.st_dev == st.st_dev;
+  /* What can't be taken back stays: the request's error is what counts and is already sent. */
+  if (is_ours && unlinkat(state->place.dir, state->place.name, 0) == 0) return;
+  if (state->written > 0 && ftruncate(state->fd, (off_t)state->base) < 0) return;
+}
+
+void write_close(struct file_job *job) {
+  struct write_state *state = &job->u.write;
+  if (state->fd >= 0 && state->is_append && (state->is_created || state->written > 0)) undo_append(state);
+  if (state->fd >= 0) close(state->fd);
+  if (state->present >= 0) close(state->present);
+  if (state->temporary[0] != '\0') unlinkat(state->place.dir, state->temporary, 0);
+  if (state->held != NULL) munmap(state->held, FILE_WINDOW_BYTES);
+  place_close(&state->place);
+  state->fd = -1;
+  state->present = -1;
+  state->held = NULL;
+  state->temporary[0] = '\0';
+}

@@ -1,0 +1,14 @@
+// `npm run docs`: writes the parts of the documents that come from the code.
+
+import { readFileSync, writeFileSync } from 'node:fs';
+import { Config } from '../../../daemon/config.ts';
+import { renderReadme } from './readme.ts';
+
+const read = (path: string): string => readFileSync(path, 'utf8');
+const readme = renderReadme({
+  readme: read('README.md'),
+  example: read('examples/first-steps.ts'),
+  configSource: read('daemon/config.ts'),
+  configSchema: Config,
+});
+writeFileSync('README.md', readme);
