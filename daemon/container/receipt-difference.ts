@@ -8,7 +8,10 @@ export interface Difference {
 }
 
 const MAX_SHOWN = 200;
-const show = (value: unknown): string => (typeof value === 'string' ? value : String(JSON.stringify(value, finite))).slice(0, MAX_SHOWN);
+const show = (value: unknown): string => {
+  if (value === undefined) return 'absent';
+  return (typeof value === 'string' ? value : JSON.stringify(value, finite)).slice(0, MAX_SHOWN);
+};
 /** JSON has no Infinity and no NaN; as null they would compare equal. */
 const finite = (_: string, value: unknown): unknown => (typeof value === 'number' && !Number.isFinite(value) ? String(value) : value);
 

@@ -130,7 +130,7 @@ function checkIdentity({ uid, gid, labels, paths }: SandboxGrant): void {
   const refuse = (cause: string): SandboxError => new SandboxError('INTERNAL', `Cannot build a sandbox: ${cause}`);
   if (!Number.isSafeInteger(uid) || !Number.isSafeInteger(gid) || uid < LOWEST_UID || gid < LOWEST_UID)
     throw refuse(`uid ${uid}, gid ${gid} is not an identity of a sandbox`);
-  for (const path of Object.values(paths)) {
+  for (const path of [paths.runDir, paths.initPath, paths.workspacePath]) {
     if (!/^(\/[^/\0]+)+$/.test(path) || path.split('/').includes('..'))
       throw refuse(`${JSON.stringify(path)} is not a plain absolute path`);
   }

@@ -139,7 +139,11 @@ void ending_settle(struct exec *e) {
     if (!is_drained(e, &e->out) || !is_drained(e, &e->err)) return;
   }
   if (!e->gone && (e->lost || (e->slay.phase != SLAY_NONE && now_us() < e->wait_until))) return;
-  if (!e->gone) e->lingering = slay_count(e);
+  if (!e->gone) {
+    e->lingering = slay_count(e);
+    /* A scan may miss what its supervisor still has; EXIT without EXIT_GONE must mean that nothing is left. */
+    if (e->lingering == 0) e->lingering = 1;
+  }
   e->exit_ready = true;
   input_close(e);
   /* What lingers on a terminal is hung up; what lingers on a pipe is read and dropped, so that it neither blocks nor

@@ -34,6 +34,8 @@ static int run(void) {
   spawn_open();
   if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return refuse("cannot become non-dumpable", errno);
   umask(022);
+  /* HOME of every command; /tmp is the sandbox's own and empty. Without it they still run. */
+  if (mkdir("/tmp/home", 0700) != 0 && errno != EEXIST) say("cannot make /tmp/home", errno);
   if (chdir("/") != 0) return refuse("cannot change to /", errno);
   if (!reap_open()) return refuse("cannot take signals", errno);
   int workspace = open("/workspace", O_RDONLY | O_DIRECTORY | O_CLOEXEC);

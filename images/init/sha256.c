@@ -12,7 +12,21 @@ static const uint32_t K[64] = {
   0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
   0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2};
 
-static uint32_t rotate(uint32_t x, int n) { return x >> n | x << (32 - n); }
+static inline uint32_t rotate(uint32_t x, int n) { return x >> n | x << (32 - n); }
+
+static inline void do_round(uint32_t s[8], int k, uint32_t word) {
+  uint32_t a = s[(8 - k) & 7];
+  uint32_t b = s[(9 - k) & 7];
+  uint32_t c = s[(10 - k) & 7];
+  uint32_t *d = &s[(11 - k) & 7];
+  uint32_t e = s[(12 - k) & 7];
+  uint32_t f = s[(13 - k) & 7];
+  uint32_t g = s[(14 - k) & 7];
+  uint32_t *h = &s[(15 - k) & 7];
+  uint32_t t = *h + (rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25)) + (g ^ (e & (f ^ g))) + word;
+  *d += t;
+  *h = t + (rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22)) + ((a & b) | (c & (a | b)));
+}
 
 static void add_block(uint32_t state[8], const uint8_t *p) {
   uint32_t w[64];
@@ -26,14 +40,10 @@ static void add_block(uint32_t state[8], const uint8_t *p) {
     w[i] = w[i - 16] + a + w[i - 7] + b;
   }
   memcpy(s, state, sizeof s);
-  for (int i = 0; i < 64; i++) {
-    uint32_t e = rotate(s[4], 6) ^ rotate(s[4], 11) ^ rotate(s[4], 25);
-    uint32_t t1 = s[7] + e + ((s[4] & s[5]) ^ (~s[4] & s[6])) + K[i] + w[i];
-    uint32_t a = rotate(s[0], 2) ^ rotate(s[0], 13) ^ rotate(s[0], 22);
-    uint32_t t2 = a + ((s[0] & s[1]) ^ (s[0] & s[2]) ^ (s[1] & s[2]));
-    memmove(s + 1, s, 7 * sizeof s[0]);
-    s[4] += t1;
-    s[0] = t1 + t2;
+  for (int i = 0; i < 64; i += 8) {
+    /* The eight words keep their place and the roles move, so that nothing is shifted. */
+#pragma GCC unroll 8
+    for (int k = 0; k < 8; k++) do_round(s, k, K[i + k] + w[i + k]);
   }
   for (int i = 0; i < 8; i++) state[i] += s[i];
 }

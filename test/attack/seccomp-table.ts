@@ -44,8 +44,8 @@ export function rowsHeader(rows: readonly FilterRow[]): string {
   return `${lines.join('\n')}\n`;
 }
 
-const NAME_OF_ERRNO = new Map(Object.entries(constants.errno).map(([name, number]) => [number as number, name]));
-const NAME_OF_SIGNAL = new Map(Object.entries(constants.signals).map(([name, number]) => [number as number, name]));
+const NAME_OF_ERRNO = new Map(Object.entries(constants.errno).map(([name, number]) => [number, name]));
+const NAME_OF_SIGNAL = new Map(Object.entries(constants.signals).map(([name, number]) => [number, name]));
 
 /** Row id to what the kernel answered, in the table's words. */
 export function readAnswers(text: string): Map<number, string> {

@@ -4,17 +4,13 @@ import type { WebSocket } from 'ws';
 import {
   decodeFrame,
   encodeFrame,
-  FLAG_EOF,
-  FLAG_STDERR,
   FRAME_KIND,
-  INITIAL_WINDOW,
-  MAX_PAYLOAD_BYTES,
   OPERATIONS,
   PROTOCOL_VERSION,
   RequestEnvelope,
   SandboxError,
-  type BinaryFrame,
   type ExecResult,
+  type FrameKind,
   type OpenResult,
   type Operation,
   type ParsedParams,
@@ -22,16 +18,7 @@ import {
 } from '../../client/protocol/index.ts';
 import type { PeerExec } from './peer-exec.ts';
 import type { PeerFiles } from './peer-files.ts';
-
-interface Stream {
-  credit: number;
-  sent: number;
-  isStopped: boolean;
-  pump: () => void;
-  /** Looks whether the request has its answer. */
-  check?: () => void;
-  receive: (frame: BinaryFrame) => void;
-}
+import { PeerStreams } from './peer-streams.ts';
 
 /** The peer behind the connections. */
 export interface PeerHost {
@@ -65,11 +52,16 @@ export class PeerConnection {
   /** Answers nothing and sends no heartbeat while true. */
   isMute = false;
   readonly #peer: PeerHost;
-  readonly #streams = new Map<number, Stream>();
+  readonly #streams: PeerStreams;
 
   constructor(peer: PeerHost, socket: WebSocket) {
     this.#peer = peer;
     this.socket = socket;
+    this.#streams = new PeerStreams({
+      frame: (kind, flags, stream, offset, payload) => this.#sendFrame(kind, flags, stream, offset, payload),
+      event: (message) => this.sendText(message),
+      violation: () => socket.close(1002),
+    });
     const heartbeat = setInterval(() => {
       if (this.isMute) return;
       socket.ping();
@@ -84,7 +76,7 @@ export class PeerConnection {
     socket.on('close', () => {
       clearInterval(heartbeat);
       peer.disconnected(this);
-      for (const stream of this.#streams.values()) stream.isStopped = true;
+      this.#streams.close();
     });
   }
 
@@ -100,7 +92,7 @@ export class PeerConnection {
     return true;
   }
 
-  #sendFrame(kind: 1 | 2 | 3, flags: number, stream: number, offset: number, payload?: Uint8Array): void {
+  #sendFrame(kind: FrameKind, flags: number, stream: number, offset: number, payload?: Uint8Array): void {
     if (this.socket.readyState !== 1 || this.#cutNow()) return;
     this.socket.send(encodeFrame(kind, flags, stream, offset, payload));
   }
@@ -110,12 +102,7 @@ export class PeerConnection {
     if (frame === null) return this.socket.close(1002);
     if (frame.kind === FRAME_KIND.credit) this.creditFrames += 1;
     if (frame.kind === FRAME_KIND.stop) this.stops.push(frame.stream);
-    const stream = this.#streams.get(frame.stream);
-    if (stream === undefined) return undefined;
-    if (frame.kind === FRAME_KIND.data) stream.receive(frame);
-    else if (frame.kind === FRAME_KIND.credit) stream.credit = Math.max(stream.credit, frame.offset);
-    else stream.isStopped = true;
-    stream.pump();
+    this.#streams.onFrame(frame);
     return undefined;
   }
 
@@ -222,123 +209,20 @@ export class PeerConnection {
     return this.#peer.sandbox(sandbox).files;
   }
 
-  async #run(exec: PeerExec, id: number | undefined, from: number, yieldMs: number | undefined): Promise<ExecResult> {
-    const stream = id === undefined ? undefined : this.#openOutput(exec, id, from);
-    const isOver = () => exec.result !== undefined && (stream === undefined || stream.isStopped || stream.sent >= exec.endOffset);
-    let isYielded = false;
-    await new Promise<void>((resolve) => {
-      let timer: NodeJS.Timeout | undefined;
-      const check = () => {
-        if (!isOver() && !isYielded) return;
-        stopListening();
-        clearTimeout(timer);
-        resolve();
-      };
-      const stopListening = exec.onChange(check);
-      if (stream !== undefined) stream.check = check;
-      if (yieldMs !== undefined) {
-        timer = setTimeout(() => {
-          isYielded = true;
-          check();
-        }, yieldMs);
-      }
-      check();
-    });
-    if (stream !== undefined && !stream.isStopped) this.#sendFrame(FRAME_KIND.data, FLAG_EOF, id ?? 0, stream.sent);
-    if (id !== undefined) this.#streams.delete(id);
-    const isCut = isYielded && stream !== undefined && !stream.isStopped;
-    return { ...exec.snapshot(), ...(isCut ? { nextOffset: stream.sent } : {}) };
-  }
-
-  #openOutput(exec: PeerExec, id: number, from: number): Stream {
-    const stream: Stream = {
-      credit: from + INITIAL_WINDOW,
-      sent: from,
-      isStopped: false,
-      pump: () => {
-        this.#pump(exec, id, stream);
-        stream.check?.();
-      },
-      receive: (frame) => {
-        const skip = exec.stdinReceived - frame.offset;
-        if (exec.isStdinEnded || skip > frame.payload.byteLength) return;
-        exec.writeStdin(Buffer.from(frame.payload.subarray(skip)), (frame.flags & FLAG_EOF) !== 0);
-        this.#sendFrame(FRAME_KIND.credit, 0, id, exec.stdinReceived + INITIAL_WINDOW);
-      },
-    };
-    this.#streams.set(id, stream);
-    exec.onChange(stream.pump);
-    stream.pump();
-    return stream;
-  }
-
-  #pump(exec: PeerExec, id: number, stream: Stream): void {
-    const firstKept = exec.endOffset - (this.#peer.options.keepBytes ?? Infinity);
-    if (stream.sent < firstKept) {
-      this.sendText({ event: 'stream.gap', stream: id, from: stream.sent, to: firstKept });
-      stream.credit += firstKept - stream.sent;
-      stream.sent = firstKept;
-    }
-    for (const part of exec.parts) {
-      const end = part.offset + part.bytes.byteLength;
-      while (!stream.isStopped && stream.sent < end && stream.sent < stream.credit) {
-        const begin = stream.sent - part.offset;
-        const size = Math.min(part.bytes.byteLength - begin, MAX_PAYLOAD_BYTES, stream.credit - stream.sent);
-        const offset = stream.sent;
-        stream.sent += size;
-        this.#sendFrame(FRAME_KIND.data, part.isStderr ? FLAG_STDERR : 0, id, offset, part.bytes.subarray(begin, begin + size));
-      }
-    }
+  #run(exec: PeerExec, stream: number | undefined, offset: number, yieldMs: number | undefined): Promise<ExecResult> {
+    return this.#streams.run(exec, stream, offset, yieldMs, this.#peer.options.keepBytes ?? Infinity);
   }
 
   async #read(params: ParsedParams<'files.read'>): Promise<unknown> {
     const bytes = await this.#files(params).read(params);
     const stat = await this.#files(params).stat(params.path);
-    await new Promise<void>((resolve) => {
-      const stream: Stream = {
-        credit: INITIAL_WINDOW,
-        sent: 0,
-        isStopped: false,
-        receive: () => undefined,
-        pump: () => {
-          while (!stream.isStopped && stream.sent < bytes.byteLength && stream.sent < stream.credit) {
-            const begin = stream.sent;
-            stream.sent = Math.min(bytes.byteLength, begin + MAX_PAYLOAD_BYTES, stream.credit);
-            this.#sendFrame(FRAME_KIND.data, 0, params.stream, begin, bytes.subarray(begin, stream.sent));
-          }
-          if (stream.isStopped || stream.sent >= bytes.byteLength) resolve();
-        },
-      };
-      this.#streams.set(params.stream, stream);
-      stream.pump();
-    });
-    this.#streams.delete(params.stream);
+    await this.#streams.send(params.stream, bytes);
     return stat;
   }
 
   async #write(params: ParsedParams<'files.write'>): Promise<unknown> {
-    const parts: Buffer[] = [];
-    let received = 0;
-    const isWhole = await new Promise<boolean>((resolve) => {
-      this.#streams.set(params.stream, {
-        credit: 0,
-        sent: 0,
-        isStopped: false,
-        pump() {
-          if (this.isStopped) resolve(false);
-        },
-        receive: (frame) => {
-          if (frame.offset !== received) return this.socket.close(1002);
-          received += frame.payload.byteLength;
-          parts.push(Buffer.from(frame.payload));
-          if ((frame.flags & FLAG_EOF) !== 0) resolve(true);
-          else this.#sendFrame(FRAME_KIND.credit, 0, params.stream, received + INITIAL_WINDOW);
-          return undefined;
-        },
-      });
-    });
-    this.#streams.delete(params.stream);
-    if (!isWhole) throw new SandboxError('INVALID_REQUEST', `Cannot write ${params.path}: its data was given up`);
-    return await this.#files(params).write(params, Buffer.concat(parts));
+    const data = await this.#streams.receive(params.stream);
+    if (data === null) throw new SandboxError('INVALID_REQUEST', `Cannot write ${params.path}: its data was given up`);
+    return await this.#files(params).write(params, data);
   }
 }

@@ -2,10 +2,12 @@
 // Knows nothing of engines nor of how it was made.
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Transform } from 'node:stream';
 import { z } from 'zod';
+
+const MAX_TARS = 3;
 
 const recordSchema = z.strictObject({ sha256: z.string().regex(/^[0-9a-f]{64}$/), bytes: z.int().positive() });
 export type CacheRecord = z.infer<typeof recordSchema>;
@@ -60,9 +62,34 @@ export class BaseCache {
       // The record comes last: a tar without one does not count.
       await writeFile(`${this.#recordFile}.partial`, JSON.stringify(record));
       await rename(`${this.#recordFile}.partial`, this.#recordFile);
+      await this.#dropOldest();
       return { file: this.#file, record };
     } finally {
       await rm(partial, { force: true });
+    }
+  }
+
+  /** Tars of earlier recipes do not pile up. */
+  async #dropOldest(): Promise<void> {
+    const directory = path.dirname(this.#file);
+    const names = (await readdir(directory)).filter((name) => /^base-[0-9a-f]+\.tar$/.test(name));
+    const aged = await Promise.all(
+      names.map(async (name) => {
+        const file = path.join(directory, name);
+        // Zero for one that another process removed in the meantime.
+        return {
+          file,
+          at: await stat(file).then(
+            (entry) => entry.mtimeMs,
+            () => 0,
+          ),
+        };
+      }),
+    );
+    for (const { file } of aged.toSorted((a, b) => b.at - a.at).slice(MAX_TARS)) {
+      if (file === this.#file) continue;
+      await rm(`${file}.json`, { force: true });
+      await rm(file, { force: true });
     }
   }
 

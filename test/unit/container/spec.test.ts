@@ -116,7 +116,7 @@ describe('the create body', () => {
     ['a path that leads up', { ...GRANT, paths: { ...GRANT.paths, workspacePath: '/state/../etc' } }, 'INTERNAL', /absolute/],
     ["the host's root", { ...GRANT, paths: { ...GRANT.paths, workspacePath: '/' } }, 'INTERNAL', /absolute/],
   ])('is not built with %s', (_, grant, code, cause) => {
-    expect(() => containerSpec(grant)).toThrowError(expect.objectContaining({ code, message: expect.stringMatching(cause) }));
+    expect(() => containerSpec(grant)).toThrow(expect.objectContaining({ code, message: expect.stringMatching(cause) }));
   });
 });
 

@@ -1,5 +1,5 @@
 // The recipe of the base image, its cache and its lock.
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -98,6 +98,16 @@ describe('the cache', () => {
     writeFileSync(cache.file, 'ROOT file system');
     const cached = await found(cache);
     await expect(pipeline(verifiedStream(cached), drain)).rejects.toThrow('does not match its checksum');
+  });
+
+  test('keeps the tars of the last three recipes', async () => {
+    const dir = freshDir();
+    for (const hash of ['a1', 'a2', 'a3', 'a4']) {
+      await new BaseCache(dir, hash).fill((target) => writeFile(target, hash));
+      const seconds = Number(hash.slice(1));
+      utimesSync(path.join(dir, `base-${hash}.tar`), seconds, seconds);
+    }
+    expect(readdirSync(dir).toSorted()).toEqual(['a2', 'a3', 'a4'].flatMap((hash) => [`base-${hash}.tar`, `base-${hash}.tar.json`]));
   });
 
   test('keeps nothing of a build that failed', async () => {
