@@ -180,7 +180,7 @@ export class Cloister {
 
   #onEvent(event: EventEnvelope): void {
     if (event.event === 'session.ended') {
-      this.#end(event.sandbox, new SandboxError('SESSION_EXPIRED', `Cannot use sandbox ${event.sandbox}: it ended (${event.reason})`));
+      this.#end(event.sandbox, new SandboxError(event.code, `Cannot use sandbox ${event.sandbox}: it ended (${event.reason})`));
     } else if (event.event === 'session.leaseLost') {
       this.#end(event.sandbox, new SandboxError('LEASE_LOST', `Cannot use sandbox ${event.sandbox}: another connection took it over`));
     }

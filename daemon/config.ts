@@ -71,8 +71,8 @@ export const Config = z.strictObject({
       ttlMs: z.int().min(1000).nullable().default(null),
       /** How often sessions are looked at for their end. */
       sweepMs: z.int().min(100).default(5000),
-      /** How long a session is kept for a controller that vanished. */
-      leaseGraceMs: z.int().min(0).default(600_000),
+      /** How long a controller that vanished keeps its lease. */
+      leaseGraceMs: z.int().min(0).default(30_000),
       /** Containers created at once. */
       creating: z.int().min(1).max(64).default(4),
     })

@@ -117,7 +117,7 @@ export async function startDaemon(config: Config, environment: DaemonEnvironment
       maker: factory, policySource: () => policySource, quotas: new Quotas(config.ceilings), clock, log, audit,
       maxSessions: config.pool.maxSessions, ttlMs: config.pool.ttlMs, sweepMs: config.pool.sweepMs, leaseGraceMs: config.pool.leaseGraceMs, creating: config.pool.creating,
       onEnded: (session, reason) => {
-        for (const connection of gateway.connections()) if (connection.client?.id === session.controller) connection.sendEvent({ event: 'session.ended', sandbox: session.id, reason });
+        for (const connection of gateway.connections()) if (connection.client?.id === session.controller) connection.sendEvent({ event: 'session.ended', sandbox: session.id, code: session.state === 'failed' ? 'SANDBOX_FAILED' : 'SESSION_EXPIRED', reason });
       },
       onLeaseLost: (session, former) => {
         const connection = connectionOf(former);

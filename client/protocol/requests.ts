@@ -89,7 +89,7 @@ export const ResponseEnvelope = z.union([
 /** Unasked news. `stream.gap`: bytes from..to of the combined output are no longer kept. */
 export const EventEnvelope = z.discriminatedUnion('event', [
   z.strictObject({ event: z.literal('stream.gap'), stream: z.int(), from: z.int(), to: z.int() }),
-  z.strictObject({ event: z.literal('session.ended'), sandbox: SandboxId, reason: z.string() }),
+  z.strictObject({ event: z.literal('session.ended'), sandbox: SandboxId, code: z.enum(['SESSION_EXPIRED', 'SANDBOX_FAILED']), reason: z.string() }),
   z.strictObject({ event: z.literal('session.leaseLost'), sandbox: SandboxId }),
   z.strictObject({ event: z.literal('heartbeat') }),
 ]);

@@ -159,7 +159,7 @@ export class ExecTable {
   async close(): Promise<void> {
     this.#isClosed = true;
     await this.#ended.settle();
-    await Promise.all([...this.#running].map((execution) => execution.recorder.spool.flush()));
+    await Promise.all([...this.#running].map((execution) => execution.recorder.spool.finish()));
     this.#ended.close();
     this.#journal.close();
   }

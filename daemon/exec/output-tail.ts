@@ -6,6 +6,8 @@ import type { OutputStream } from '../link/messages.ts';
 export const RECORD_HEADER_BYTES = 4;
 /** Pieces from this size on are kept as views of what was read. */
 const WHOLE_BYTES = 4 * 1024;
+/** A reader of the files takes at least one record at a time. */
+export const MAX_RECORD_BYTES = 64 * 1024;
 const FIRST_BLOCK_BYTES = 512;
 const MAX_BLOCK_BYTES = 32 * 1024;
 
@@ -75,6 +77,10 @@ export class OutputTail {
   }
 
   append(stream: OutputStream, bytes: Buffer): void {
+    if (bytes.length > MAX_RECORD_BYTES) {
+      for (let at = 0; at < bytes.length; at += MAX_RECORD_BYTES) this.append(stream, bytes.subarray(at, at + MAX_RECORD_BYTES));
+      return;
+    }
     if (bytes.length >= WHOLE_BYTES) {
       this.#blocks.push({ offset: this.#end, length: bytes.length, buffer: bytes, used: bytes.length, lastRecord: -1, whole: stream, isSealed: true });
     } else this.#pack(stream, bytes);

@@ -65,11 +65,12 @@ export class SpoolReader {
     const chunk = Buffer.allocUnsafeSlow(READ_CHUNK_BYTES);
     const { bytesRead } = await file.handle.read(chunk, 0, READ_CHUNK_BYTES, file.position);
     const pieces: OutputPiece[] = [];
-    file.position += readRecords(chunk.subarray(0, bytesRead), file.offset, (piece) => {
+    const consumed = readRecords(chunk.subarray(0, bytesRead), file.offset, (piece) => {
       file.offset = piece.offset + piece.bytes.length;
       if (file.offset > this.#offset) pieces.push(cutPiece(piece, this.#offset));
     });
-    if (bytesRead === 0) throw new Error(`spool file ${file.segment.path} is shorter than its index`);
+    if (consumed === 0) throw new Error(`spool file ${file.segment.path} is shorter than its index`);
+    file.position += consumed;
     return this.#advance(pieces);
   }
 

@@ -1,11 +1,10 @@
 // One file of a command's spool: records one after the other, named after the offset of its first byte.
 // Owns the file and the way from offsets to positions in it; knows nothing of what is kept how long.
 
-import { open, rm } from 'node:fs/promises';
+import { mkdir, open, rm } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
-import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { RECORD_HEADER_BYTES, readRecords } from './output-tail.ts';
+import { MAX_RECORD_BYTES, RECORD_HEADER_BYTES, readRecords } from './output-tail.ts';
 
 const SCAN_BYTES = 1024 * 1024;
 
@@ -103,5 +102,5 @@ async function openAppending(path: string): Promise<FileHandle> {
   }
 }
 
-/** Bytes that hold at least one whole record. */
-export const READ_CHUNK_BYTES = 256 * 1024 + RECORD_HEADER_BYTES;
+/** Bytes that hold at least one whole record, and four of the largest. */
+export const READ_CHUNK_BYTES = 4 * (MAX_RECORD_BYTES + RECORD_HEADER_BYTES);

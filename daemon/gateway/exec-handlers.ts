@@ -20,7 +20,8 @@ export const startExec: Handler<'exec.start'> = async (context, connection, para
       const isKnown = sandbox.execs.get(params.execId) !== undefined;
       const execution = start(sandbox.execs, sandbox.shell, sandbox.env, params);
       if (!isKnown) auditStart(context, connection, session, params);
-      const release = isKnown || params.background ? () => undefined : abandonWith(connection, execution);
+      const isMine = !isKnown || session.claim(params.execId);
+      const release = params.background || !isMine ? () => undefined : abandonWith(connection, execution);
       if (stdin !== null && !isKnown) void pumpStdin(stdin, execution);
       try {
         return await follow(connection, execution, params.stream, 0, params.yieldMs, params.background);
@@ -38,8 +39,10 @@ export const startExec: Handler<'exec.start'> = async (context, connection, para
 
 export const attachExec: Handler<'exec.attach'> = async (context, connection, params) => {
   try {
-    return await sessionOf(context, connection, params.sandbox).use(async (sandbox) => {
+    const session = sessionOf(context, connection, params.sandbox);
+    return await session.use(async (sandbox) => {
       const execution = sandbox.execs.require(params.execId);
+      if (session.claim(params.execId)) abandonWith(connection, execution);
       return follow(connection, execution, params.stream, params.offset, params.yieldMs, execution.request.background);
     });
   } finally {

@@ -14,16 +14,14 @@ interface Target {
   readonly path: string;
 }
 
-function reading<T>(context: HandlerContext, connection: Connection, target: Target, call: (files: SandboxFiles) => Promise<T>): Promise<T> {
-  return sessionOf(context, connection, target.sandbox).use((sandbox) => call(sandbox.files));
-}
+const READING: ReadonlySet<FileOperation> = new Set<FileOperation>(['files.read', 'files.list', 'files.stat', 'files.readlink']);
 
-/** Writes are audited; in a read-only workspace they never reach the sandbox (and its mount would refuse them as well). */
-async function writing<T>(context: HandlerContext, connection: Connection, operation: FileOperation, target: Target, call: (files: SandboxFiles) => Promise<T>): Promise<T> {
+/** One audited call; in a read-only workspace a write never reaches the sandbox (and its mount would refuse it as well). */
+async function perform<T>(context: HandlerContext, connection: Connection, operation: FileOperation, target: Target, call: (files: SandboxFiles) => Promise<T>): Promise<T> {
   const session = sessionOf(context, connection, target.sandbox);
   const record = { kind: operation, tenant: session.tenant, session: session.session, sandboxId: session.id, tokenId: connection.principal.tokenId, path: target.path, labels: session.labels };
   try {
-    if (session.policy.profile.workspace === 'ro') {
+    if (session.policy.profile.workspace === 'ro' && !READING.has(operation)) {
       throw new SandboxError('PERMISSION_DENIED', `Cannot write ${target.path}: the profile ${session.policy.profileName} has a read-only workspace`);
     }
     const result = await session.use((sandbox) => call(sandbox.files));
@@ -37,7 +35,7 @@ async function writing<T>(context: HandlerContext, connection: Connection, opera
 
 export const fileHandlers: { readonly [O in FileOperation]: Handler<O> } = {
   'files.read': (context, connection, params) =>
-    reading(context, connection, params, async (files) => {
+    perform(context, connection, 'files.read', params, async (files) => {
       const stream = connection.openOutgoing(params.stream, 0);
       try {
         const reading = files.read(params.path, { offset: params.offset, ...(params.length === undefined ? {} : { length: params.length }) });
@@ -54,7 +52,7 @@ export const fileHandlers: { readonly [O in FileOperation]: Handler<O> } = {
   'files.write': (context, connection, params) => {
     // Opened before anything is awaited: the client's bytes follow its request at once.
     const stream = connection.openIncoming(params.stream);
-    return writing(context, connection, 'files.write', params, (files) =>
+    return perform(context, connection, 'files.write', params, (files) =>
       files.write(params.path, stream, {
         append: params.append,
         exclusive: params.exclusive,
@@ -66,36 +64,36 @@ export const fileHandlers: { readonly [O in FileOperation]: Handler<O> } = {
       connection.closeStream(params.stream);
     });
   },
-  'files.list': (context, connection, params) => reading(context, connection, params, (files) => files.list(params.path, { recursive: params.recursive, limit: params.limit })),
-  'files.stat': (context, connection, params) => reading(context, connection, params, (files) => files.stat(params.path, { followSymlink: params.followSymlink })),
+  'files.list': (context, connection, params) => perform(context, connection, 'files.list', params, (files) => files.list(params.path, { recursive: params.recursive, limit: params.limit })),
+  'files.stat': (context, connection, params) => perform(context, connection, 'files.stat', params, (files) => files.stat(params.path, { followSymlink: params.followSymlink })),
   'files.mkdir': (context, connection, params) =>
-    writing(context, connection, 'files.mkdir', params, async (files) => {
+    perform(context, connection, 'files.mkdir', params, async (files) => {
       await files.mkdir(params.path, { parents: params.parents, ...(params.mode === undefined ? {} : { mode: params.mode }) });
       return {};
     }),
   'files.remove': (context, connection, params) =>
-    writing(context, connection, 'files.remove', params, async (files) => {
+    perform(context, connection, 'files.remove', params, async (files) => {
       await files.remove(params.path, { recursive: params.recursive, force: params.force });
       return {};
     }),
   'files.move': (context, connection, params) =>
-    writing(context, connection, 'files.move', params, async (files) => {
+    perform(context, connection, 'files.move', params, async (files) => {
       await files.move(params.path, params.to, { overwrite: params.overwrite });
       return {};
     }),
   'files.copy': (context, connection, params) =>
-    writing(context, connection, 'files.copy', params, async (files) => {
+    perform(context, connection, 'files.copy', params, async (files) => {
       await files.copy(params.path, params.to, { recursive: params.recursive, overwrite: params.overwrite });
       return {};
     }),
   'files.chmod': (context, connection, params) =>
-    writing(context, connection, 'files.chmod', params, async (files) => {
+    perform(context, connection, 'files.chmod', params, async (files) => {
       await files.chmod(params.path, params.mode);
       return {};
     }),
-  'files.readlink': (context, connection, params) => reading(context, connection, params, async (files) => ({ target: await files.readlink(params.path) })),
+  'files.readlink': (context, connection, params) => perform(context, connection, 'files.readlink', params, async (files) => ({ target: await files.readlink(params.path) })),
   'files.symlink': (context, connection, params) =>
-    writing(context, connection, 'files.symlink', params, async (files) => {
+    perform(context, connection, 'files.symlink', params, async (files) => {
       await files.symlink(params.path, params.target);
       return {};
     }),

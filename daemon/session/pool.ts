@@ -12,6 +12,7 @@ import type { AuditLog } from '../observe/audit-log.ts';
 import type { Clock } from '../observe/clock.ts';
 import type { Log } from '../observe/log.ts';
 import { grantPolicy, type PolicySource } from '../policy/grant-policy.ts';
+import { EndedSessions } from './ended-sessions.ts';
 import { assertSamePolicy, takeLease } from './lease.ts';
 import type { Quotas } from './quota.ts';
 import type { SandboxMaker, SandboxOrder } from './running-sandbox.ts';
@@ -46,6 +47,7 @@ export class SessionPool {
   readonly #options: PoolOptions;
   readonly #byName = new Map<string, Entry>();
   readonly #byId = new Map<SandboxId, Entry>();
+  readonly #ended = new EndedSessions();
   readonly #creations: PQueue;
   readonly #abort = new AbortController();
   #stopSweep: () => void = () => {};
@@ -67,7 +69,8 @@ export class SessionPool {
     for (const { order, sandbox } of adopted) {
       const session = this.#newSession(order);
       session.started(sandbox);
-      session.controllerLostAtMs = this.#options.clock.now();
+      session.awaitClients(sandbox, this.#options.leaseGraceMs);
+      void sandbox.died.then((cause) => this.#died(session, cause));
       // Safe because: an adopted sandbox already uses its share; refusing it here would only hide the use.
       const release = this.#reserveOrNothing(order);
       this.#register({ session, ready: Promise.resolve(), release, closing: null });
@@ -103,7 +106,7 @@ export class SessionPool {
   find(id: SandboxId, principal: Principal): Session {
     const session = this.#byId.get(id)?.session;
     if (session === undefined || !maySee(principal, session.tenant, session.session)) {
-      throw new SandboxError('NOT_FOUND', `Cannot find sandbox ${id}: there is none of this id`);
+      throw this.#ended.errorFor(id, principal) ?? new SandboxError('NOT_FOUND', `Cannot find sandbox ${id}: there is none of this id`);
     }
     return session;
   }
@@ -226,6 +229,7 @@ export class SessionPool {
     const { audit, log, onEnded } = this.#options;
     await entry.ready.catch(() => undefined);
     session.ending(state, reason);
+    this.#ended.add(session, state === 'failed' ? 'SANDBOX_FAILED' : 'SESSION_EXPIRED', reason);
     onEnded(session, reason);
     let failure: unknown;
     try {
@@ -259,7 +263,8 @@ export class SessionPool {
   #sweep(): void {
     const now = this.#options.clock.now();
     for (const entry of this.#byId.values()) {
-      const reason = entry.session.dueReason(now, this.#options.leaseGraceMs);
+      entry.session.expireLease(now, this.#options.leaseGraceMs);
+      const reason = entry.session.dueReason(now);
       if (reason !== null && entry.closing === null) void this.close(entry.session, reason);
     }
   }

@@ -43,6 +43,8 @@ export class Session {
   #state: SessionState = 'starting';
   #sandbox: RunningSandbox | null = null;
   #callsInFlight = 0;
+  /** Exec id -> cancels its end; bounded by limits.execs. */
+  readonly #unclaimed = new Map<string, () => void>();
   #endReason = '';
 
   constructor(options: SessionOptions) {
@@ -113,13 +115,35 @@ export class Session {
   }
 
   /** Why the session should end now, or null. A busy session only ends by its TTL. */
-  dueReason(nowMs: number, leaseGraceMs: number): string | null {
+  dueReason(nowMs: number): string | null {
     if (this.#state !== 'running') return null;
     if (this.expiresAtMs !== null && nowMs >= this.expiresAtMs) return 'its time to live is over';
     if (this.isBusy) return null;
-    if (nowMs - this.lastUsedAtMs >= this.idleMs) return 'it was idle for too long';
-    if (this.controllerLostAtMs !== null && nowMs - this.controllerLostAtMs >= leaseGraceMs) this.controller = null;
-    return null;
+    return nowMs - this.lastUsedAtMs >= this.idleMs ? 'it was idle for too long' : null;
+  }
+
+  /** A controller that stays away for longer than its grace holds the lease no more. */
+  expireLease(nowMs: number, leaseGraceMs: number): void {
+    if (this.controllerLostAtMs === null || nowMs - this.controllerLostAtMs < leaseGraceMs) return;
+    this.controller = null;
+    this.controllerLostAtMs = null;
+  }
+
+  /** Foreground commands of an earlier daemon's clients end unless one of them comes back for them in time. */
+  awaitClients(sandbox: RunningSandbox, graceMs: number): void {
+    for (const execution of sandbox.execs.list()) {
+      if (execution.state === 'ended' || execution.request.background) continue;
+      const cancel = this.#clock.after(graceMs, () => {
+        if (this.#unclaimed.delete(execution.id)) execution.kill({ by: 'disconnect' });
+      });
+      this.#unclaimed.set(execution.id, cancel);
+    }
+  }
+
+  /** True: the command waited for a client, and the caller is it now. */
+  claim(execId: string): boolean {
+    this.#unclaimed.get(execId)?.();
+    return this.#unclaimed.delete(execId);
   }
 
   info(): SandboxInfo {

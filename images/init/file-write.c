@@ -1,6 +1,7 @@
 /* WRITE: a temporary file beside the name, filled as data comes and renamed at the end; or an append in place.
  * Nothing is left of a write that fails or is cancelled. An append takes its bytes back when nobody else has
- * changed the file's size meanwhile: the check and the cut are two calls, the tenant's own race. */
+ * changed the file's size meanwhile: the check and the cut are two calls, the tenant's own race. In a full btrfs
+ * quota no file can be cut (EDQUOT, also after a sync): there the bytes of a failed append stay, as a shell's do. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>

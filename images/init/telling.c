@@ -47,7 +47,8 @@ static bool pump(struct exec *e) {
     outbox_put_u32(FRAME_STARTED, 0, e->id, (uint32_t)e->leader);
     if (!outbox_takes_reply()) return false;
   }
-  if (e->in.dirty && !e->exit_sent) {
+  /* The pipe takes stdin before the leader has said that it started; STARTED comes first all the same. */
+  if (e->in.dirty && !e->exit_sent && (e->started || e->exit_ready)) {
     tell_input(e);
     if (!outbox_takes_reply()) return false;
   }

@@ -2,7 +2,18 @@
 // apart from daemon/link, so that neither half is checked against itself.
 
 export const Op = {
-  read: 1, write: 2, list: 3, stat: 4, mkdir: 5, remove: 6, move: 7, copy: 8, chmod: 9, readlink: 10, symlink: 11, hash: 12,
+  read: 1,
+  write: 2,
+  list: 3,
+  stat: 4,
+  mkdir: 5,
+  remove: 6,
+  move: 7,
+  copy: 8,
+  chmod: 9,
+  readlink: 10,
+  symlink: 11,
+  hash: 12,
 } as const;
 export const Flag = { parents: 1, append: 2, exclusive: 4, recursive: 8, noFollow: 16 } as const;
 export const Up = { end: 0x8c, data: 0x8d, credit: 0x8e } as const;
