@@ -59,7 +59,7 @@ export class ExecCall implements PendingCall, StreamSink {
     if (!this.#wantsOutput || this.output === undefined) return;
     this.#wantsOutput = false;
     this.output.discard();
-    if (this.#stream !== undefined && this.#isOpened && !this.#hasAnswer) this.#options.connection.sendStop(this.#stream);
+    if (this.output.isLive && !this.#hasAnswer) this.#sendStop();
     if (this.#hasAnswer) this.#finish();
   }
 
@@ -73,22 +73,21 @@ export class ExecCall implements PendingCall, StreamSink {
   opened(): void {
     if (this.#isOpened) this.output?.reopened();
     this.#isOpened = true;
-    if (this.#stream !== undefined && !this.#wantsOutput) this.#options.connection.sendStop(this.#stream);
     this.stdin?.opened();
   }
 
   data(frame: BinaryFrame): void {
     this.#isKnown = true;
-    if (!this.#wantsOutput || this.output === undefined) return;
-    this.output.push(frame);
-    this.#onProgress();
+    if (!this.#wantsOutput) return this.#sendStop();
+    this.output?.push(frame);
+    return this.#onProgress();
   }
 
   gap(from: number, to: number): void {
     this.#isKnown = true;
-    if (!this.#wantsOutput || this.output === undefined) return;
-    this.output.skip(from, to);
-    this.#onProgress();
+    if (!this.#wantsOutput) return this.#sendStop();
+    this.output?.skip(from, to);
+    return this.#onProgress();
   }
 
   credit(offset: number): void {
@@ -119,6 +118,11 @@ export class ExecCall implements PendingCall, StreamSink {
     this.output?.fail(error);
     this.#finish();
     this.#options.onFail(error);
+  }
+
+  /** Only to a sender that has been heard: it may not know the stream before. */
+  #sendStop(): void {
+    if (this.#stream !== undefined) this.#options.connection.sendStop(this.#stream);
   }
 
   #onProgress(): void {

@@ -25,6 +25,7 @@ export class InboundStream {
   #consumed: number;
   #granted: number;
   #refillBelow = (INITIAL_WINDOW / 4) * 3;
+  #isLive = false;
   #end: number | undefined;
   #failure: Error | undefined;
   #wake: (() => void) | undefined;
@@ -51,14 +52,20 @@ export class InboundStream {
     return this.#received >= this.#granted;
   }
 
+  /** The sender has been heard on this connection: it knows the stream, so that what it is told of it is not lost. */
+  get isLive(): boolean {
+    return this.#isLive;
+  }
+
   /** The request was sent again on a new connection: the sender starts with a fresh window. */
   reopened(): void {
+    this.#isLive = false;
     this.#granted = this.#received + INITIAL_WINDOW;
     this.#refillBelow = WINDOW / 2;
-    if (this.#wake !== undefined) this.#grant();
   }
 
   push(frame: BinaryFrame): void {
+    this.#isLive = true;
     let { payload, offset } = frame;
     const end = offset + payload.byteLength;
     if (offset > this.#received || end > this.#granted) {
@@ -84,6 +91,7 @@ export class InboundStream {
 
   /** Bytes up to `to` are gone; the next piece says how many. */
   skip(from: number, to: number): void {
+    this.#isLive = true;
     if (to <= this.#received) return;
     const droppedBytes = to - Math.max(from, this.#received);
     this.#received = to;
@@ -136,7 +144,7 @@ export class InboundStream {
   }
 
   #grant(): void {
-    if (this.isComplete || this.#granted - this.#consumed > this.#refillBelow) return;
+    if (!this.#isLive || this.isComplete || this.#granted - this.#consumed > this.#refillBelow) return;
     this.#granted = this.#consumed + WINDOW;
     this.#refillBelow = WINDOW / 2;
     this.#sendCredit(this.#granted);

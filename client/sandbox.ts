@@ -5,6 +5,7 @@ import type { Connection } from './connection.ts';
 import { SandboxError } from './errors.ts';
 import { startParams, type AttachOptions, type ExecOptions } from './exec-options.ts';
 import { Execution, type ExecutionHost } from './execution.ts';
+import { Shell } from './shell.ts';
 import { SandboxFiles } from './files.ts';
 import type { ExecInfo, Limits, OpenResult, Receipt, SandboxInfo, SessionRole, WorkspaceRetention } from './protocol/index.ts';
 
@@ -115,6 +116,16 @@ export class Sandbox {
   attach(id: string, options: AttachOptions = {}): Execution {
     const { offset, yieldMs } = options;
     return new Execution(this.#host, { op: 'exec.attach', params: { sandbox: this.id, execId: id, offset, yieldMs } }, options);
+  }
+
+  /**
+   * A bash that keeps its state between runs; it ends with this client. Needs bash in the image.
+   * @example const shell = await sandbox.shell(); await shell.run('cd src'); await shell.run('pwd');
+   */
+  async shell(options: Pick<ExecOptions, 'cwd' | 'env'> = {}): Promise<Shell> {
+    const shell = new Shell(this, options);
+    await shell.restart();
+    return shell;
   }
 
   /** Commands that run and those still kept after their end. */

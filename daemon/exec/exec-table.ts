@@ -155,6 +155,11 @@ export class ExecTable {
     for (const execution of [...this.#running]) execution.kill({ by });
   }
 
+  /** The sandbox was removed on purpose, with every command that ran in it. */
+  sandboxRemoved(by: string, reason: string): void {
+    for (const execution of [...this.#running]) execution.sandboxRemoved(by, reason);
+  }
+
   /** Starts nothing more; what was written stays for the next daemon. */
   async close(): Promise<void> {
     this.#isClosed = true;

@@ -202,6 +202,8 @@ export class Execution {
     lost: (reason) => this.#end({ kind: 'lost', reason }),
   };
 
+  /** Its sandbox has been removed on purpose. */
+  readonly sandboxRemoved = (by: string, reason: string): void => this.#end({ kind: 'removed', by, reason });
   /** From the journal: who had it killed before this daemon came. */
   recordKill(by: string): void {
     this.#killedBy = by;

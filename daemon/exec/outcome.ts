@@ -7,7 +7,11 @@ import { SandboxError } from '../../client/protocol/errors.ts';
 import type { ExitReport } from '../link/messages.ts';
 
 /** How the outcome came about: an exit report of init, or the loss of whoever could have sent one. */
-export type Ending = { readonly kind: 'exit'; readonly report: ExitReport } | { readonly kind: 'lost'; readonly reason: string };
+export type Ending =
+  | { readonly kind: 'exit'; readonly report: ExitReport }
+  | { readonly kind: 'lost'; readonly reason: string }
+  /** Its sandbox was taken away on purpose, and is gone. */
+  | { readonly kind: 'removed'; readonly by: string; readonly reason: string };
 
 export interface OutcomeInput {
   readonly ending: Ending;
@@ -37,7 +41,12 @@ const ended = (verdict: OutcomeVerdict): OutcomeDecision => ({ kind: 'ended', ve
 const NO_STATUS = { exitCode: null, signal: null } as const;
 
 export function computeOutcome(input: OutcomeInput): OutcomeDecision {
+  // Closing a session removes its container, so its commands are known to be dead without a word of init.
+  if (input.ending.kind === 'lost' && input.killedBy?.startsWith('session:') === true) {
+    return ended({ outcome: 'killed', ...NO_STATUS, by: input.killedBy, reason: input.ending.reason, notes: [] });
+  }
   if (input.ending.kind === 'lost') return ended({ outcome: 'lost', ...NO_STATUS, reason: input.ending.reason, notes: [] });
+  if (input.ending.kind === 'removed') return ended({ outcome: 'killed', ...NO_STATUS, by: input.killedBy ?? input.ending.by, reason: input.ending.reason, notes: [] });
   const { report } = input.ending;
   if (report.reason === 'notStarted') return notStarted(report);
   const notes = notesOf(input, report);

@@ -2,7 +2,7 @@
 // Owns what happens to a piece of output; knows nothing of who reads it.
 
 import type { OutputStream } from '../link/messages.ts';
-import { ModelOutput } from './model-output.ts';
+import { ModelOutput } from '../../client/protocol/model-output.ts';
 import type { ExecSpool } from './spool.ts';
 import { SpoolReader } from './spool-reader.ts';
 

@@ -32,11 +32,11 @@ export interface GrantedPolicy {
 /** Throws SandboxError PROFILE_UNKNOWN, IMAGE_NOT_ALLOWED, POLICY_INVALID or QUOTA_EXCEEDED; never grants less or more than asked. */
 export function grantPolicy(request: OpenRequest, source: PolicySource): GrantedPolicy {
   const profileName = request.profile ?? source.defaults.profile;
-  const profile = BUILT_IN_PROFILES[profileName] ?? source.profiles[profileName];
+  const profile = own(BUILT_IN_PROFILES, profileName) ?? own(source.profiles, profileName);
   if (profile === undefined) throw new SandboxError('PROFILE_UNKNOWN', `Cannot open session ${request.session}: profile ${profileName} is unknown`);
 
   const imageName = request.image ?? source.defaults.image;
-  const imageReference = source.images[imageName];
+  const imageReference = own(source.images, imageName);
   if (imageReference === undefined) throw new SandboxError('IMAGE_NOT_ALLOWED', `Cannot open session ${request.session}: image ${imageName} is not in images.allow`);
 
   const runtime = request.runtime ?? source.defaults.runtime;
@@ -49,6 +49,11 @@ export function grantPolicy(request: OpenRequest, source: PolicySource): Granted
   const limits = grantLimits(request, source);
   const granted = { profileName, profile, imageName, imageReference, runtime, limits, idleMs: request.idleMs ?? source.defaults.idleMs, ttlMs: request.ttlMs ?? source.defaults.ttlMs };
   return { ...granted, sha256: createHash('sha256').update(JSON.stringify(granted)).digest('hex') };
+}
+
+/** Names come from clients: what every object inherits is not in the table. */
+function own<T>(table: Readonly<Record<string, T>>, name: string): T | undefined {
+  return Object.hasOwn(table, name) ? table[name] : undefined;
 }
 
 /** A policy that would be accepted and not enforced is the worst of answers, so it is refused by name. */

@@ -126,10 +126,14 @@ export class ContainerSandbox implements RunningSandbox {
     const { driver, runtimeDirs, workspaces, records, log } = this.#options;
     this.#isClosing = true;
     this.#stopWatching.abort();
-    this.link.close(reason);
-    await this.#listener?.close();
-    // The name, because a crash may have come between making the container and recording its id.
-    await driver.remove(this.#record.containerId ?? `cloister-${this.id}`, { force: true });
+    try {
+      // The name, because a crash may have come between making the container and recording its id.
+      await driver.remove(this.#record.containerId ?? `cloister-${this.id}`, { force: true });
+      this.#execs?.sandboxRemoved('session:close', reason);
+    } finally {
+      this.link.close(reason);
+      await this.#listener?.close();
+    }
     await this.#execs?.destroy();
     this.#oom?.close();
     await runtimeDirs.removeSlot(this.#record.slot);

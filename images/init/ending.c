@@ -12,6 +12,7 @@
 #include "input.h"
 #include "outbox.h"
 #include "output.h"
+#include "reap.h"
 #include "record.h"
 #include "room.h"
 #include "slay.h"
@@ -126,6 +127,8 @@ static bool is_drained(const struct exec *e, const struct source *s) {
 
 void ending_settle(struct exec *e) {
   if (e->lost && !e->gone && !slay_has_strays()) {
+    reap_children(); /* its leader may be dead and not reaped: its status belongs into EXIT */
+    if (slay_has_strays()) return;
     e->gone = true;
     if (!e->ended) leader_ended(e, e->leader_status);
   }

@@ -27,8 +27,8 @@
 enum {
   START_BYTES = 32,
   KILL_BYTES = 8,
-  LENGTHS_BYTES = MAX_SEGMENTS * sizeof(uint32_t),
-  SLOT_BYTES = WINDOW_BYTES + STDIN_WINDOW_BYTES + LENGTHS_BYTES
+  TAG_BYTES = WINDOW_BYTES / 8,
+  SLOT_BYTES = WINDOW_BYTES + STDIN_WINDOW_BYTES + TAG_BYTES
 };
 
 struct exec execs[MAX_EXECS];
@@ -53,7 +53,7 @@ static struct exec *take_slot(uint32_t id) {
                      .wall_until = NEVER};
   e->output.ring = memory;
   e->in.ring = memory + WINDOW_BYTES;
-  e->output.lengths = (uint32_t *)(void *)(memory + WINDOW_BYTES + STDIN_WINDOW_BYTES);
+  e->output.tags = memory + WINDOW_BYTES + STDIN_WINDOW_BYTES;
   return e;
 }
 
@@ -163,7 +163,7 @@ bool exec_reaped(pid_t pid, int status, const struct rusage *used) {
       }
       return true;
     }
-    if (e->leader == pid && e->lost && !WIFSTOPPED(status)) {
+    if (e->leader == pid && !e->ended && !WIFSTOPPED(status)) {
       ending_leader_reaped(e, status, used);
       return true;
     }

@@ -10,8 +10,6 @@
 
 #include "frame.h"
 
-enum { MAX_SEGMENTS = 2048 };
-
 /* A descriptor that output is read from; on a PTY `out` is the master and `err` is closed. */
 struct source {
   int fd;        /* -1: at its end */
@@ -21,12 +19,8 @@ struct source {
 };
 
 struct output {
-  uint8_t *ring;     /* WINDOW_BYTES: offset modulo its size */
-  uint32_t *lengths; /* MAX_SEGMENTS runs of one stream: bytes << 1 | stderr */
-  uint32_t first, count;
-  uint64_t first_start;      /* offset of the first segment */
-  uint32_t cursor;           /* segment being sent, counted from the first */
-  uint64_t cursor_start;     /* its offset */
+  uint8_t *ring; /* WINDOW_BYTES: offset modulo its size */
+  uint8_t *tags; /* a bit for each byte of the ring: it is stderr's */
   uint64_t credited, sent, end, stderr_bytes;
 };
 

@@ -13,9 +13,7 @@
 
 enum { READ_BYTES = MAX_DATA, READS_A_TURN = 4, LARGE_PIPE_BYTES = 1024 * 1024 };
 
-bool output_has_room(const struct output *o) {
-  return o->end - o->credited < WINDOW_BYTES && o->count < MAX_SEGMENTS;
-}
+bool output_has_room(const struct output *o) { return o->end - o->credited < WINDOW_BYTES; }
 
 void source_close(struct source *s) {
   if (s->fd >= 0 && close(s->fd) != 0) say("cannot close output", errno);
@@ -23,18 +21,38 @@ void source_close(struct source *s) {
   s->settled = true;
 }
 
-static uint32_t *segment(struct output *o, uint32_t index) { return &o->lengths[(o->first + index) % MAX_SEGMENTS]; }
+static bool tag_at(const struct output *o, uint32_t at) { return (o->tags[at / 8] >> (at % 8) & 1) != 0; }
+
+/* Says whose the bytes from `at` are; they do not wrap around. */
+static void tag(struct output *o, uint32_t at, uint32_t bytes, bool is_stderr) {
+  for (; bytes > 0; at++, bytes--) {
+    if (at % 8 == 0 && bytes >= 8) {
+      memset(o->tags + at / 8, is_stderr ? 0xff : 0, bytes / 8);
+      at += bytes / 8 * 8;
+      bytes %= 8;
+      if (bytes == 0) return;
+    }
+    uint8_t bit = (uint8_t)(1u << (at % 8));
+    o->tags[at / 8] = (uint8_t)(is_stderr ? o->tags[at / 8] | bit : o->tags[at / 8] & ~bit);
+  }
+}
+
+/* How many of the `bytes` from `at` are of one stream with the first. */
+static uint32_t run(const struct output *o, uint32_t at, uint32_t bytes) {
+  if (o->stderr_bytes == 0) return bytes;
+  bool first = tag_at(o, at);
+  uint64_t whole = first ? UINT64_MAX : 0;
+  uint32_t end = at + bytes, from = at;
+  while (at < end && tag_at(o, at) == first) {
+    if (at % 64 == 0 && end - at >= 64 && memcmp(o->tags + at / 8, &whole, sizeof whole) == 0) at += 64;
+    else at++;
+  }
+  return at - from;
+}
 
 static void append(struct output *o, uint32_t bytes, bool is_stderr) {
-  if (o->count > 0 && (*segment(o, o->count - 1) & 1) == (is_stderr ? 1u : 0u)) {
-    *segment(o, o->count - 1) += bytes << 1;
-  } else {
-    if (o->count == 0) {
-      o->first_start = o->cursor_start = o->end;
-      o->cursor = 0;
-    }
-    *segment(o, o->count++) = bytes << 1 | (is_stderr ? 1u : 0u);
-  }
+  /* Fresh memory says stdout. */
+  if (is_stderr || o->stderr_bytes > 0) tag(o, (uint32_t)(o->end % WINDOW_BYTES), bytes, is_stderr);
   o->end += bytes;
   if (is_stderr) o->stderr_bytes += bytes;
 }
@@ -81,46 +99,25 @@ void output_discard(struct source *s) {
   source_close(s);
 }
 
-static void forget(struct output *o) {
-  while (o->count > 0) {
-    uint32_t bytes = *segment(o, 0) >> 1;
-    if (o->first_start + bytes > o->credited) return;
-    o->first = (o->first + 1) % MAX_SEGMENTS;
-    o->first_start += bytes;
-    o->count--;
-    if (o->cursor > 0) o->cursor--;
-    else o->cursor_start = o->first_start;
-  }
-}
-
-void output_rewind(struct output *o, uint64_t offset) {
-  o->sent = offset < o->credited ? o->credited : offset;
-  o->cursor = 0;
-  o->cursor_start = o->first_start;
-}
-
 bool output_credit(struct output *o, uint64_t offset, bool rewind) {
   if (offset > (rewind ? o->end : o->sent)) return false;
   if (offset > o->credited) o->credited = offset;
-  forget(o);
-  if (rewind) output_rewind(o, offset);
+  /* What was credited once is gone; the frame's offset says so. */
+  if (rewind) o->sent = o->credited;
   return true;
 }
 
 bool output_pump(struct exec *e) {
   struct output *o = &e->output;
   if (o->sent == o->end) return false;
-  while (o->cursor_start + (*segment(o, o->cursor) >> 1) <= o->sent) o->cursor_start += *segment(o, o->cursor++) >> 1;
-  uint64_t left = o->cursor_start + (*segment(o, o->cursor) >> 1) - o->sent;
-  uint32_t bytes = left > MAX_DATA ? MAX_DATA : (uint32_t)left;
+  uint32_t at = (uint32_t)(o->sent % WINDOW_BYTES);
+  uint32_t bytes = o->end - o->sent > MAX_DATA ? MAX_DATA : (uint32_t)(o->end - o->sent);
+  if (bytes > WINDOW_BYTES - at) bytes = WINDOW_BYTES - at;
+  bytes = run(o, at, bytes);
   if (!outbox_takes_bulk(8 + bytes)) return false;
-  bool is_stderr = (*segment(o, o->cursor) & 1) != 0;
-  uint8_t *body = outbox_put(FRAME_OUTPUT, is_stderr ? FLAG_STDERR : 0, e->id, 8 + bytes);
+  uint8_t *body = outbox_put(FRAME_OUTPUT, tag_at(o, at) ? FLAG_STDERR : 0, e->id, 8 + bytes);
   put_u64(body, o->sent);
-  uint32_t at = (uint32_t)(o->sent % WINDOW_BYTES), first = WINDOW_BYTES - at;
-  if (first > bytes) first = bytes;
-  memcpy(body + 8, o->ring + at, first);
-  memcpy(body + 8 + first, o->ring, bytes - first);
+  memcpy(body + 8, o->ring + at, bytes);
   o->sent += bytes;
   return true;
 }

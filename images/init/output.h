@@ -7,9 +7,8 @@
 bool output_has_room(const struct output *o);
 void output_read(struct exec *e, struct source *s, bool is_stderr);
 void output_discard(struct source *s);
-bool output_credit(struct output *o, uint64_t offset, bool rewind); /* false: beyond what was sent */
+bool output_credit(struct output *o, uint64_t offset, bool rewind); /* false: beyond what was read, or sent */
 bool output_pump(struct exec *e); /* puts at most one frame; true: it did */
-void output_rewind(struct output *o, uint64_t offset);
 void source_close(struct source *s);
 
 #endif

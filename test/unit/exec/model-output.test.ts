@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { ModelOutput } from '../../../daemon/exec/model-output.ts';
+import { countCharacters } from '../../../client/protocol/count-characters.ts';
+import { ModelOutput } from '../../../client/protocol/model-output.ts';
 
 function read(parts: readonly (Buffer | string)[], options?: ConstructorParameters<typeof ModelOutput>[0]): ReturnType<ModelOutput['read']> {
   const output = new ModelOutput(options);
@@ -57,6 +58,16 @@ describe('output for a model', () => {
     output.skip(100);
     output.append(Buffer.from('abcdef'));
     expect(output.read()).toEqual({ text: '\n[... 4 characters and 100 bytes that are no longer kept omitted ...]\nef', droppedBytes: 104 });
+  });
+
+  test('counts the same as a decoder does, wherever the bytes lie', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary', maxLength: 3000 }), fc.nat(7), (text, shift) => {
+        const bytes = Buffer.from(text);
+        const placed = Buffer.concat([Buffer.alloc(shift), bytes]).subarray(shift);
+        expect(countCharacters(placed)).toBe([...bytes.toString('utf8')].length);
+      }),
+    );
   });
 
   test('survives bytes that are no text', () => {

@@ -1,7 +1,7 @@
 // Head and tail of one output stream as text, for a reader with a limited context.
 // Owns the cut, which never splits a character, and says what it left out. Knows nothing of where bytes come from.
 
-import { isAscii } from 'node:buffer';
+import { countCharacters, isContinuation } from './count-characters.ts';
 
 export const DEFAULT_CHARACTERS = 40_000;
 const MAX_UTF8_BYTES = 4;
@@ -12,9 +12,6 @@ export interface ModelOutputOptions {
   /** Characters of these at the head; default half. */
   readonly headCharacters?: number | undefined;
 }
-
-/** True for a byte that begins no character. */
-const isContinuation = (byte: number): boolean => (byte & 0xc0) === 0x80;
 
 export class ModelOutput {
   readonly #headCharacters: number;
@@ -110,13 +107,6 @@ export class ModelOutput {
     const at = this.#tailBytes % this.#ringBytes;
     return Buffer.concat([this.#ring.subarray(at), this.#ring.subarray(0, at)]);
   }
-}
-
-function countCharacters(bytes: Buffer): number {
-  if (isAscii(bytes)) return bytes.length;
-  let count = 0;
-  for (let at = 0; at < bytes.length; at += 1) if (!isContinuation(bytes[at] ?? 0)) count += 1;
-  return count;
 }
 
 /** The end of `bytes` that holds at most `characters` whole ones. */

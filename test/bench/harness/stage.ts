@@ -1,0 +1,54 @@
+// Everything a workload may use: a daemon with a client, and the same engine with the same image for the peers.
+// Owns what is made; the scope it is given takes it away.
+
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Cloister, type OpenOptions, type Sandbox } from 'cloister';
+import Docker from 'dockerode';
+import { hardenedFlags } from '../peers/hardened-flags.ts';
+import { runDocker } from '../peers/docker-cli.ts';
+import { DaemonProcess } from './daemon-process.ts';
+import type { Scope } from './scope.ts';
+
+const TENANT = 'bench';
+
+export interface Stage {
+  readonly scope: Scope;
+  readonly packageRoot: string;
+  readonly daemon: DaemonProcess;
+  readonly client: Cloister;
+  /** A sandbox with default limits that no workload closes. */
+  readonly sandbox: Sandbox;
+  readonly docker: Docker;
+  /** What `docker run` needs to confine a command as a sandbox is confined; the image comes after them. */
+  readonly flags: readonly string[];
+  readonly image: string;
+  /** A container with these flags that sleeps, for the peers to exec in; /workspace is on the host's disk. */
+  readonly peerContainer: string;
+  /** Directory of this run, for what peers need. */
+  readonly directory: string;
+  /** A sandbox of a session that nobody used before. */
+  open(options?: Partial<OpenOptions>): Promise<Sandbox>;
+}
+
+export async function openStage(packageRoot: string, scope: Scope, nodeOptions: readonly string[]): Promise<Stage> {
+  const directory = await mkdtemp(join(tmpdir(), 'cl-peers-'));
+  scope.defer(() => rm(directory, { recursive: true, force: true }));
+  const daemon = await DaemonProcess.start(packageRoot, scope, nodeOptions);
+  const client = await Cloister.connect({ url: daemon.url, token: await daemon.token(TENANT) });
+  scope.defer(() => client.close());
+  let sessions = 0;
+  const open = (options: Partial<OpenOptions> = {}): Promise<Sandbox> => {
+    sessions += 1;
+    return client.open({ session: `bench-${sessions}`, workspace: { retain: 'delete' }, ...options });
+  };
+  const sandbox = await open();
+  const { receipt } = sandbox;
+  const flags = await hardenedFlags({ packageRoot, directory, uid: receipt.uid, limits: sandbox.limits });
+  const docker = new Docker({ socketPath: daemon.engineSocket });
+  const image = receipt.image.id;
+  const peerContainer = (await runDocker(daemon.engineSocket, ['run', '--detach', '--rm', '--init', ...flags, image, 'sleep', 'infinity'])).trim();
+  scope.defer(() => runDocker(daemon.engineSocket, ['rm', '--force', peerContainer]));
+  return { scope, packageRoot, daemon, client, sandbox, docker, flags, image, peerContainer, directory, open };
+}
