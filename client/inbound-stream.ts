@@ -7,6 +7,9 @@ import { FLAG_EOF, FLAG_STDERR, INITIAL_WINDOW, type BinaryFrame } from './proto
 /** Bytes a sender may be ahead of the consumer. */
 export const WINDOW = 1024 * 1024;
 
+/** Slots of taken pieces before they are cut off. */
+const MAX_TAKEN = 1024;
+
 export interface Piece {
   /** A view of the received message. */
   readonly bytes: Uint8Array;
@@ -19,7 +22,7 @@ export interface Piece {
 
 export class InboundStream {
   readonly #sendCredit: (offset: number) => void;
-  #queue: Piece[] = [];
+  #queue: (Piece | undefined)[] = [];
   #head = 0;
   #received: number;
   #consumed: number;
@@ -133,10 +136,12 @@ export class InboundStream {
   }
 
   #advance(piece: Piece): void {
+    // A taken piece is let go at once: its memory is large and lies outside the heap.
+    this.#queue[this.#head] = undefined;
     this.#head += 1;
-    // Taken pieces go in one cut, not one shift per piece.
-    if (this.#head > 64 && this.#head * 2 > this.#queue.length) {
-      this.#queue = this.#queue.slice(this.#head);
+    if (this.#head === this.#queue.length) this.discard();
+    else if (this.#head === MAX_TAKEN) {
+      this.#queue = this.#queue.slice(MAX_TAKEN);
       this.#head = 0;
     }
     this.#consumed = piece.offset + piece.bytes.byteLength;

@@ -42,6 +42,8 @@ export class StdinWindow {
   }
 
   credit(offset: number, isClosed: boolean): void {
+    // Each write that crossed the end on its way is answered, so an end may be said more than once.
+    if (this.#isClosed) return;
     const isStep = !this.#isInStep && this.#sent === 0 && this.#taken === 0;
     if (isStep && offset > 0) {
       // Adopted: an earlier daemon sent these bytes.
@@ -50,7 +52,6 @@ export class StdinWindow {
     }
     if (offset < this.#taken || offset > this.#sent) throw new LinkViolation(`exec ${this.#number}: stdin credit ${offset} where ${this.#taken} to ${this.#sent} can be`);
     if (offset === this.#taken && !isClosed && !this.#mayRepeat) throw new LinkViolation(`exec ${this.#number}: stdin credit repeated`);
-    if (isClosed && this.#isClosed && !this.#mayRepeat) throw new LinkViolation(`exec ${this.#number}: stdin closed twice`);
     this.#mayRepeat = false;
     this.#trim(offset);
     if (isClosed) {

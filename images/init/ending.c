@@ -16,6 +16,7 @@
 #include "record.h"
 #include "room.h"
 #include "slay.h"
+#include "spawn.h"
 
 enum { EXIT_REPORT_BYTES = 64, TTY_BUFFER_BYTES = 64 * 1024, OOM_STATUS = 128 + SIGKILL };
 
@@ -107,6 +108,7 @@ void ending_supervisor_gone(struct exec *e, const struct rusage *used) {
   ending_read_report(e);
   if (e->gone || room_is_waiting(e)) return;
   e->lost = true;
+  e->leader = spawn_leader(e);
   e->slay.phase = SLAY_NONE;
   if (!e->ended) {
     add_usage(e, used);

@@ -73,6 +73,7 @@ static const char *next(const char **at) {
 }
 
 _Noreturn void leader_main(const struct launch *launch, int status) {
+  *launch->leader = getpid();
   if (dup2(status, STATUS) < 0 || fcntl(STATUS, F_SETFD, FD_CLOEXEC) != 0) _exit(EXIT_NOT_STARTED);
   close_from(STATUS + 1);
   if (setsid() < 0) fail(STAGE_EXEC, errno);

@@ -31,7 +31,7 @@ static int refuse(const char *what, int error) {
 
 static int run(void) {
   /* Open before /proc/self is closed to our own uid; no tenant code runs yet. */
-  spawn_open();
+  if (!spawn_open()) return refuse("cannot map memory", errno);
   if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return refuse("cannot become non-dumpable", errno);
   umask(022);
   /* HOME of every command; /tmp is the sandbox's own and empty. Without it they still run. */

@@ -20,6 +20,11 @@ uint8_t *memory_take_private(size_t bytes) {
   return memory;
 }
 
+void *memory_take_shared(size_t bytes) {
+  void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  return memory == MAP_FAILED ? NULL : memory;
+}
+
 void memory_return(uint8_t *memory, size_t bytes) {
   if (memory != NULL && munmap(memory, bytes) != 0) say("cannot unmap", errno);
 }

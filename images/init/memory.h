@@ -8,6 +8,7 @@
 
 uint8_t *memory_take(size_t bytes);         /* also seen by children; NULL when refused */
 uint8_t *memory_take_private(size_t bytes); /* not in children at all */
+void *memory_take_shared(size_t bytes);     /* children write it too */
 void memory_return(uint8_t *memory, size_t bytes);
 void memory_rest(uint8_t *memory, size_t bytes); /* gives the pages back, keeps the addresses */
 

@@ -9,6 +9,7 @@
 
 #include "descriptors.h"
 #include "frame.h"
+#include "memory.h"
 #include "pty.h"
 #include "say.h"
 #include "supervisor.h"
@@ -16,13 +17,18 @@
 static int oom_fd = -1;
 static char oom_own[8];
 static size_t oom_own_bytes;
+static pid_t *leaders; /* one for each slot of the table */
 
-void spawn_open(void) {
+bool spawn_open(void) {
   oom_fd = open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC);
   ssize_t got = oom_fd < 0 ? -1 : pread(oom_fd, oom_own, sizeof oom_own, 0);
   if (got > 0) oom_own_bytes = (size_t)got;
   else say("cannot read oom_score_adj; commands keep that of init", errno);
+  leaders = memory_take_shared(MAX_EXECS * sizeof *leaders);
+  return leaders != NULL;
 }
+
+pid_t spawn_leader(const struct exec *e) { return leaders[e - execs]; }
 
 static void oom_score(const char *text, size_t bytes) {
   if (oom_own_bytes > 0 && pwrite(oom_fd, text, bytes, 0) < 0) say("cannot set oom_score_adj", errno);
@@ -94,6 +100,8 @@ int spawn(struct exec *e, const uint8_t *body, struct pages pages) {
   }
   if (error == 0) {
     launch.report = report[1];
+    launch.leader = &leaders[e - execs];
+    *launch.leader = 0;
     e->supervisor = fork_as_command();
     if (e->supervisor == 0) supervisor_main(&launch);
     if (e->supervisor < 0) {

@@ -15,9 +15,11 @@ struct pages { /* the mapping that holds a START */
 };
 
 /* Opens what every fork needs. Before PID 1 gives up being dumpable. */
-void spawn_open(void);
+bool spawn_open(void);
 /* 0, or an errno with e->stage set and nothing left open. */
 int spawn(struct exec *e, const uint8_t *body, struct pages pages);
+/* The leader's pid, also when its supervisor was killed before it could tell; 0: there was none. */
+pid_t spawn_leader(const struct exec *e);
 bool start_is_sound(const uint8_t *body, uint32_t bytes);
 
 #endif

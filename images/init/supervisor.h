@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /* The body of a START that was checked: struct start, cwd, argv, env. */
 struct launch {
@@ -12,6 +13,7 @@ struct launch {
   size_t page_bytes;
   int in, out, err; /* the command's 0, 1, 2; with a PTY all its slave */
   int report;       /* pipe to PID 1 */
+  pid_t *leader;    /* shared with PID 1: written by the leader before any code of the tenant runs */
 };
 
 /* Runs in the forked child; never returns. */

@@ -30,7 +30,10 @@ void telling_disconnected(void) {
     e->held = true;
     e->exit_sent = e->gone_sent = false;
     e->tell_started = e->started;
-    e->in.dirty = e->in.taken > 0 || e->in.closed;
+    /* Nobody can tell which of it arrived: what the pipe has not taken comes again from the offset that is told. */
+    e->in.received = e->in.taken;
+    e->in.eof = false;
+    e->in.dirty = e->in.wanted || e->in.closed || e->in.taken > 0;
   }
 }
 

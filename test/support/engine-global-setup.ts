@@ -17,8 +17,15 @@ export default async function setup(): Promise<() => Promise<void>> {
   const stateDir = await mkdtemp(join(tmpdir(), 'cl-engine-'));
   const engine = given === undefined ? await startPrivateEngine({ stateDir, log }) : null;
   const socketPath = given ?? engine?.socketPath ?? '';
+  const stop = async () => {
+    await engine?.stop();
+    await rm(stateDir, { recursive: true, force: true });
+  };
   const artifacts = await prepareArtifacts({
     driver: new DockerDriver({ socketPath }), cacheDir, packageRoot, arch: process.arch, onProgress: (line) => log.warn({ line }, 'preparing tests'),
+  }).catch(async (error: unknown) => {
+    await stop();
+    throw error;
   });
   process.env['CLOISTER_TEST_ENGINE'] = socketPath;
   process.env['DOCKER_HOST'] = `unix://${socketPath}`;
@@ -26,7 +33,6 @@ export default async function setup(): Promise<() => Promise<void>> {
   process.env['CLOISTER_TEST_INIT'] = artifacts.initPath;
   return async () => {
     if (given === undefined) delete process.env['CLOISTER_TEST_ENGINE'];
-    await engine?.stop();
-    await rm(stateDir, { recursive: true, force: true });
+    await stop();
   };
 }
