@@ -91,6 +91,11 @@ export class Cloister {
     return { tenant, role };
   }
 
+  /** Checks the daemon's signatures: `verifyReceipt(sandbox.receipt, createPublicKey(cloister.receiptKey))`. PEM. */
+  get receiptKey(): string {
+    return this.#connection.hello.receiptKey;
+  }
+
   get daemonVersion(): string {
     return this.#connection.hello.daemonVersion;
   }

@@ -21,6 +21,7 @@ export type {
   StatOptions,
   WriteFileOptions,
 } from './files.ts';
+export { verifyReceipt } from './protocol/receipt-signature.ts';
 export type { Shell, ShellRunOptions, ShellRunResult } from './shell.ts';
 export type { OutputChunk } from './output-chunk.ts';
 export type {

@@ -130,7 +130,9 @@ export async function startDaemon(config: Config, environment: DaemonEnvironment
     const gateway = new Gateway({
       host, port, origins: config.origins, clock, log, heartbeatMs: HEARTBEAT_MS, maxConnections: MAX_CONNECTIONS,
       verify: (token) => verifyToken(tokenKeys, token, clock.now()),
-      dispatch: createDispatch({ pool, clients, audit, clock, version, heartbeatMs: HEARTBEAT_MS }),
+      dispatch: createDispatch({
+        pool, clients, audit, clock, version, heartbeatMs: HEARTBEAT_MS, receiptKey: receiptKeys.publicKey.export({ type: 'spki', format: 'pem' }).toString(),
+      }),
       route: (request, principal) => routes.answer(request, principal),
       onDisconnected: (connection) => {
         const { client } = connection;

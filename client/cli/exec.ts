@@ -16,8 +16,10 @@ export function addExecCommand(program: Command, context: CliContext): void {
     .argument('<command...>', 'program and arguments, after --')
     .option('-t, --tty', 'give the command a terminal')
     .passThroughOptions()
-    .action((session: string, command: string[], flags: { readonly tty?: boolean }) =>
+    .action((session: string, words: string[], flags: { readonly tty?: boolean }) =>
       act(context, EXIT_FAILURE, async (cloister) => {
+        // What follows the session passes through as it is, the separator too.
+        const command = words[0] === '--' ? words.slice(1) : words;
         const sandbox = await joinSession(cloister, session);
         return await (flags.tty === true ? runInTerminal(context, sandbox, command) : streamCommand(context, sandbox, command, {}));
       }),

@@ -39,15 +39,16 @@ const ENDINGS: Partial<Record<ExecResult['outcome'], string>> = {
   lost: 'the command was lost: its sandbox or the engine died under it',
 };
 
+/** Outcomes whose reason would say the same again. */
+const SELF_EVIDENT: ReadonlySet<ExecResult['outcome']> = new Set(['timedOut', 'idleTimedOut']);
+
 /** null: the exit code says all. */
 export function explainEnding({ outcome, by, reason, rule, remedy }: ExecResult): string | null {
   const ending = ENDINGS[outcome];
-  if (ending === undefined) return null;
-  const details = [
-    by === undefined ? '' : ` by ${by}`,
-    reason === undefined ? '' : `: ${reason}`,
-    rule === undefined ? '' : ` (rule ${rule})`,
-  ];
+  // A command that could not start ends like one of a shell, with the reason beside it.
+  if (ending === undefined) return outcome === 'exited' && reason !== undefined ? `cloister: ${escapeText(reason)}\n` : null;
+  const why = reason === undefined || SELF_EVIDENT.has(outcome) ? '' : `: ${reason}`;
+  const details = [by === undefined ? '' : ` by ${by}`, why, rule === undefined ? '' : ` (rule ${rule})`];
   const hint = remedy === undefined ? '' : `\nhint: ${escapeText(remedy)}`;
   return `cloister: ${escapeText(ending + details.join(''))}${hint}\n`;
 }

@@ -27,6 +27,8 @@ const HelloResult = z.strictObject({
   heartbeatMs: z.int(),
   tenant: TenantName.nullable(),
   role: Role,
+  /** Public key of receipts: Ed25519, SPKI in PEM. */
+  receiptKey: z.string(),
 });
 
 const Nothing = z.strictObject({});

@@ -7,6 +7,7 @@ import { ConfigError } from '../config.ts';
 import { SetupError } from '../setup/setup-error.ts';
 import type { CliProcess } from './context.ts';
 import { connectLocally, type LocalConnection } from './local-daemon.ts';
+import { addAuditCommand } from './audit.ts';
 import { addServeCommand } from './serve.ts';
 import { addSetupCommand } from './setup.ts';
 import { addTokenCommand } from './token.ts';
@@ -50,6 +51,7 @@ export async function runCli(args: readonly string[], cli: CliProcess): Promise<
   addServeCommand(program, cli);
   addSetupCommand(program, cli);
   addTokenCommand(program, cli);
+  addAuditCommand(program, cli, context.exit);
   addClientCommands(program, context);
   try {
     await program.parseAsync(args, { from: 'user' });

@@ -1,10 +1,8 @@
 // Loads a seccomp profile by name, as the text that is sent to the engine. A profile that is missing, broken or looser
 // than the format allows refuses; nothing here falls back to the engine's default. Knows nothing of what the rules mean.
 import { createHash } from 'node:crypto';
-import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { z } from 'zod';
 import { SandboxError } from '../../client/protocol/errors.ts';
 import type { SeccompProfile } from './grant.ts';
@@ -73,15 +71,4 @@ export async function loadSeccompProfile({ directory, name }: SeccompProfileSour
   if (!parsed.success) throw refuse(z.prettifyError(parsed.error));
   const json = JSON.stringify(parsed.data, (key, value: unknown) => (key === 'comment' ? undefined : value));
   return { name, json, sha256: createHash('sha256').update(json).digest('hex') };
-}
-
-/** The package's own profiles: `seccomp/` beside package.json, found from the sources and from the build alike. */
-export function packageSeccompDirectory(): string {
-  let directory = dirname(fileURLToPath(import.meta.url));
-  while (!existsSync(join(directory, 'package.json'))) {
-    const parent = dirname(directory);
-    if (parent === directory) throw new SandboxError('INTERNAL', 'Cannot find the seccomp profiles: no package.json above this file');
-    directory = parent;
-  }
-  return join(directory, 'seccomp');
 }

@@ -8,7 +8,7 @@ import type { Execution } from '../exec/execution.ts';
 import { WORKSPACE_ROOT, workspacePath } from '../files/workspace-path.ts';
 import type { Session } from '../session/session.ts';
 import type { Connection } from './connection.ts';
-import { type Handler, type HandlerContext, sessionOf } from './handlers.ts';
+import { type Handler, type HandlerContext, sessionOf } from './handler.ts';
 import { pipeOutput, pumpStdin } from './exec-streams.ts';
 
 export const startExec: Handler<'exec.start'> = async (context, connection, params) => {

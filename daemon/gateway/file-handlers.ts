@@ -5,7 +5,7 @@ import { SandboxError } from '../../client/protocol/errors.ts';
 import type { SandboxId } from '../../client/protocol/names.ts';
 import type { SandboxFiles } from '../files/sandbox-files.ts';
 import type { Connection } from './connection.ts';
-import { type Handler, type HandlerContext, sessionOf } from './handlers.ts';
+import { type Handler, type HandlerContext, sessionOf } from './handler.ts';
 
 type FileOperation = 'files.read' | 'files.write' | 'files.list' | 'files.stat' | 'files.mkdir' | 'files.remove' | 'files.move' | 'files.copy' | 'files.chmod' | 'files.readlink' | 'files.symlink';
 

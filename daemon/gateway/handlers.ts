@@ -2,27 +2,12 @@
 
 import { SandboxError } from '../../client/protocol/errors.ts';
 import { PROTOCOL_VERSION } from '../../client/protocol/frames.ts';
-import type { SandboxId } from '../../client/protocol/names.ts';
-import type { Operation, ParsedParams, Result } from '../../client/protocol/requests.ts';
-import type { AuditLog } from '../observe/audit-log.ts';
-import type { Clock } from '../observe/clock.ts';
-import type { ClientRegistry } from '../session/client-registry.ts';
-import type { SessionPool } from '../session/pool.ts';
-import type { Session } from '../session/session.ts';
-import type { Connection, Dispatch } from './connection.ts';
+import type { Operation, ParsedParams } from '../../client/protocol/requests.ts';
+import type { Dispatch } from './connection.ts';
 import { attachExec, execList, killExec, resizeExec, startExec } from './exec-handlers.ts';
 import { fileHandlers } from './file-handlers.ts';
+import type { Handler, HandlerContext } from './handler.ts';
 
-export interface HandlerContext {
-  readonly pool: SessionPool;
-  readonly clients: ClientRegistry;
-  readonly audit: AuditLog;
-  readonly clock: Clock;
-  readonly version: string;
-  readonly heartbeatMs: number;
-}
-
-export type Handler<O extends Operation> = (context: HandlerContext, connection: Connection, params: ParsedParams<O>) => Promise<Result<O>>;
 type Handlers = { readonly [O in Operation]: Handler<O> };
 
 const HANDLERS: Handlers = {
@@ -33,7 +18,7 @@ const HANDLERS: Handlers = {
     if (connection.client !== null) throw new SandboxError('INVALID_REQUEST', 'Cannot say hello twice');
     const { principal } = connection;
     connection.client = context.clients.connected(params.clientId, principal, params.disconnectGraceMs, connection.disconnect);
-    return { protocol: PROTOCOL_VERSION, daemonVersion: context.version, heartbeatMs: context.heartbeatMs, tenant: principal.tenant, role: principal.role };
+    return { protocol: PROTOCOL_VERSION, daemonVersion: context.version, heartbeatMs: context.heartbeatMs, tenant: principal.tenant, role: principal.role, receiptKey: context.receiptKey };
   },
   open: async (context, connection, params) => context.pool.open(params, connection.principal, connection.clientId),
   close: async (context, connection, params) => {
@@ -64,13 +49,4 @@ export function createDispatch(context: HandlerContext): Dispatch {
     const handler = HANDLERS[operation] as Handler<Operation>;
     return handler(context, connection, params as ParsedParams<Operation>);
   };
-}
-
-/** The session of a call; a controller that was fenced off is told so. */
-export function sessionOf(context: HandlerContext, connection: Connection, id: SandboxId): Session {
-  const session = context.pool.find(id, connection.principal);
-  if (connection.lostLeases.has(id)) {
-    throw new SandboxError('LEASE_LOST', `Cannot act on session ${session.session}: another connection took it over`);
-  }
-  return session;
 }

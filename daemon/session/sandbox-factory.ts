@@ -4,9 +4,9 @@
 import type { KeyObject } from 'node:crypto';
 import { SandboxError } from '../../client/protocol/errors.ts';
 import type { ContainerDriver, ImageDetails } from '../container/driver.ts';
-import { type SandboxGrant, shmBytesFor } from '../container/grant.ts';
+import { type SandboxGrant, type SeccompProfile, shmBytesFor } from '../container/grant.ts';
 import { takeReceipt } from '../container/receipt.ts';
-import { signReceipt } from '../container/receipt-signature.ts';
+import { signReceipt } from '../../client/protocol/receipt-signature.ts';
 import { loadSeccompProfile } from '../container/seccomp-profile.ts';
 import { sandboxEtcFiles } from '../container/spec-etc-files.ts';
 import { containerSpec } from '../container/spec.ts';
@@ -44,6 +44,9 @@ export class SandboxFactory implements SandboxMaker {
   readonly #options: SandboxFactoryOptions;
   /** Image id -> shell; bounded by the operator's allowlist. */
   readonly #shells = new Map<string, 'bash' | 'sh'>();
+
+  /** Seccomp profiles by name; the configuration's schema bounds the names. */
+  readonly #profiles = new Map<string, SeccompProfile>();
 
   constructor(options: SandboxFactoryOptions) {
     this.#options = options;
@@ -99,8 +102,15 @@ export class SandboxFactory implements SandboxMaker {
     return image;
   }
 
+  /** Read and checked once: the file belongs to the package, which does not change under a running daemon. */
+  async #seccomp(name: string): Promise<SeccompProfile> {
+    const profile = this.#profiles.get(name) ?? (await loadSeccompProfile({ directory: this.#options.seccompDir, name }));
+    this.#profiles.set(name, profile);
+    return profile;
+  }
+
   async #grant(order: SandboxOrder, record: SandboxRecord, image: ImageDetails): Promise<SandboxGrant> {
-    const { workspaces, runtimeDirs, instanceId, seccompDir } = this.#options;
+    const { workspaces, runtimeDirs, instanceId } = this.#options;
     const { policy } = order;
     const { store } = workspaces;
     const { memoryBytes, cpus, pids, tmpBytes, diskBytes } = policy.limits;
@@ -112,7 +122,7 @@ export class SandboxFactory implements SandboxMaker {
       session: order.session,
       image: { name: policy.imageName, id: image.id },
       runtime: policy.runtime,
-      profile: { name: policy.profileName, isWorkspaceReadonly, seccomp: await loadSeccompProfile({ directory: seccompDir, name: policy.profile.seccomp }) },
+      profile: { name: policy.profileName, isWorkspaceReadonly, seccomp: await this.#seccomp(policy.profile.seccomp) },
       uid: record.uid,
       gid: record.gid,
       limits: { memoryBytes, cpus, pids, tmpBytes, diskBytes: store.kind === 'btrfs' ? diskBytes : null, shmBytes: shmBytesFor(memoryBytes) },

@@ -2,7 +2,7 @@
 // Good enough for trusted tests; the real one resolves inside the kernel.
 
 import { createHash } from 'node:crypto';
-import { chmod, cp, lstat, mkdir, readFile, readdir, readlink, realpath, rename, rm, rmdir, stat, symlink, unlink } from 'node:fs/promises';
+import { chmod, cp, lstat, mkdir, readFile, readdir, readlink, realpath, rename, rm, stat, symlink, unlink } from 'node:fs/promises';
 import type { BigIntStats } from 'node:fs';
 import { constants } from 'node:os';
 import { dirname, isAbsolute, join, normalize } from 'node:path';
@@ -135,7 +135,7 @@ export class FakeFileOps {
     const info = await lstat(file);
     if (!info.isDirectory()) await unlink(file);
     else if (has(request, FILE_FLAG.recursive)) await rm(file, { recursive: true });
-    else await rmdir(file);
+    else throw new OpError('EISDIR');
     return Buffer.alloc(0);
   }
 

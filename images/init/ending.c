@@ -109,6 +109,8 @@ void ending_supervisor_gone(struct exec *e, const struct rusage *used) {
   if (e->gone || room_is_waiting(e)) return;
   e->lost = true;
   e->leader = spawn_leader(e);
+  /* Where its own status is lost too: everything it left is sent SIGKILL, and zero would look like success. */
+  if (e->leader != 0 && !e->ended) e->leader_status = SIGKILL;
   e->slay.phase = SLAY_NONE;
   if (!e->ended) {
     add_usage(e, used);

@@ -23,9 +23,9 @@
 #include "say.h"
 #include "slay.h"
 #include "spawn.h"
+#include "start-check.h"
 
 enum {
-  START_BYTES = 32,
   KILL_BYTES = 8,
   TAG_BYTES = WINDOW_BYTES / 8,
   SLOT_BYTES = WINDOW_BYTES + STDIN_WINDOW_BYTES + TAG_BYTES

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "descriptors.h"
@@ -44,18 +43,6 @@ static pid_t fork_as_command(void) {
   if (pid != 0) oom_score(oom_own, oom_own_bytes);
   errno = error;
   return pid;
-}
-
-bool start_is_sound(const uint8_t *body, uint32_t bytes) {
-  if (bytes < 32 || body[0] > 1 || body[1] > 1 || get_u16(body + 6) == 0) return false;
-  size_t strings = 1u + get_u16(body + 6) + get_u16(body + 8);
-  const uint8_t *at = body + 32, *end = body + bytes;
-  for (; strings > 0 && at < end; strings--) {
-    at = memchr(at, 0, (size_t)(end - at));
-    if (at == NULL) return false;
-    at++;
-  }
-  return strings == 0 && at == end;
 }
 
 static int open_pipes(struct exec *e, struct launch *launch, bool wants_stdin) {

@@ -20,6 +20,5 @@ bool spawn_open(void);
 int spawn(struct exec *e, const uint8_t *body, struct pages pages);
 /* The leader's pid, also when its supervisor was killed before it could tell; 0: there was none. */
 pid_t spawn_leader(const struct exec *e);
-bool start_is_sound(const uint8_t *body, uint32_t bytes);
 
 #endif

@@ -32,18 +32,22 @@ static void tell(struct record record) {
   if (write(REPORT, &record, sizeof record) != (ssize_t)sizeof record) _exit(EXIT_BROKEN);
 }
 
-/* Reaps until the first of: `leader` ended (true), nothing is left (false). */
+/* Reaps until the first of: `leader` ended (true), nothing is left (false), with WNOHANG nothing is dead (true). Looks
+ * before it reaps: when this process is killed in between, PID 1 inherits a leader whose status is still there. */
 static bool reap(pid_t leader, int flags, int *status) {
   for (;;) {
+    siginfo_t dead = {.si_pid = 0};
+    if (waitid(P_ALL, 0, &dead, WEXITED | WNOWAIT | flags) != 0) {
+      if (errno == EINTR) continue;
+      return false;
+    }
+    if (dead.si_pid == 0) return true;
     int ended = 0;
-    pid_t pid = wait4(-1, &ended, flags, NULL);
-    if (pid < 0 && errno == EINTR) continue;
-    if (pid == leader && pid > 0) {
+    pid_t pid = wait4(dead.si_pid, &ended, WNOHANG, NULL);
+    if (pid > 0 && pid == leader) {
       *status = ended;
       return true;
     }
-    if (pid == 0) return true;
-    if (pid < 0) return false;
   }
 }
 

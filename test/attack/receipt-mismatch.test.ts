@@ -7,8 +7,9 @@ import type { Receipt } from '../../client/protocol/receipt.ts';
 import type { ContainerCreateBody, ContainerMount } from '../../daemon/container/driver.ts';
 import type { SandboxGrant } from '../../daemon/container/grant.ts';
 import { takeReceipt } from '../../daemon/container/receipt.ts';
-import { signReceipt, verifyReceipt } from '../../daemon/container/receipt-signature.ts';
-import { loadSeccompProfile, packageSeccompDirectory } from '../../daemon/container/seccomp-profile.ts';
+import { signReceipt, verifyReceipt } from '../../client/protocol/receipt-signature.ts';
+import { loadSeccompProfile } from '../../daemon/container/seccomp-profile.ts';
+import { SECCOMP_DIRECTORY } from '../support/seccomp-directory.ts';
 import { containerSpec } from '../../daemon/container/spec.ts';
 import { runCommand } from '../../daemon/workspace/run-command.ts';
 import { type GrantedHost, grantedHost, type StartedSandbox, withSandbox } from '../support/granted-sandbox.ts';
@@ -22,7 +23,7 @@ let debugJson = '';
 
 beforeAll(async () => {
   host = await grantedHost(driver);
-  debugJson = (await loadSeccompProfile({ directory: packageSeccompDirectory(), name: 'debug' })).json;
+  debugJson = (await loadSeccompProfile({ directory: SECCOMP_DIRECTORY, name: 'debug' })).json;
 });
 afterAll(async () => {
   await host[Symbol.asyncDispose]();

@@ -11,7 +11,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { loadSeccompProfile, packageSeccompDirectory } from '../../daemon/container/seccomp-profile.ts';
+import { loadSeccompProfile } from '../../daemon/container/seccomp-profile.ts';
+import { SECCOMP_DIRECTORY } from '../support/seccomp-directory.ts';
 import { emptyImage, runToEnd, testDriver } from '../support/test-engine.ts';
 import { callName, readAnswers, readFilterTable, rowsHeader, type FilterRow } from './seccomp-table.ts';
 
@@ -59,7 +60,7 @@ async function probe(image: string, filter: Filter, identity: Identity): Promise
   await mkdir(out);
   await chmod(out, 0o777);
   const seccomp =
-    filter === 'unconfined' ? filter : (await loadSeccompProfile({ directory: packageSeccompDirectory(), name: filter })).json;
+    filter === 'unconfined' ? filter : (await loadSeccompProfile({ directory: SECCOMP_DIRECTORY, name: filter })).json;
   const isRoot = identity === 'root';
   const exitCode = await runToEnd(
     driver,
@@ -161,7 +162,7 @@ describe('the seccomp filter', () => {
 
   test('has a row for every call that a profile names, and for every call of the system headers', async () => {
     const inTable = new Set(rows.filter((row) => !/^(int80|x32):/.test(row.call)).map(callName));
-    const profile = JSON.parse(await readFile(join(packageSeccompDirectory(), 'strict.json'), 'utf8')) as {
+    const profile = JSON.parse(await readFile(join(SECCOMP_DIRECTORY, 'strict.json'), 'utf8')) as {
       syscalls: { names: string[] }[];
     };
     const named = profile.syscalls.flatMap((rule) => rule.names);

@@ -322,7 +322,7 @@ function fileContract(create: () => Promise<LinkHarness>): void {
     expect((await files.stat('l', { followSymlink: false })).kind).toBe('symlink');
     expect(await text(files, 'l')).toBe('content');
     expect(await text(files, 'copy/f')).toBe('content');
-    await expect(files.remove('copy')).rejects.toMatchObject({ code: 'FILE_EXISTS' });
+    await expect(files.remove('copy')).rejects.toMatchObject({ code: 'IS_DIRECTORY' });
     await files.remove('copy', { recursive: true });
     expect([await files.exists('copy'), await files.exists('new/place'), await files.exists('new/place/below')]).toEqual([false, true, false]);
     await expect(files.move('new/place', 'l')).rejects.toMatchObject({ code: 'FILE_EXISTS' });

@@ -10,7 +10,8 @@ import { pino } from 'pino';
 import type { ContainerCreateBody, ContainerDriver } from '../../daemon/container/driver.ts';
 import { type SandboxGrant, shmBytesFor } from '../../daemon/container/grant.ts';
 import { InitReport } from '../../daemon/container/receipt-verify.ts';
-import { loadSeccompProfile, packageSeccompDirectory } from '../../daemon/container/seccomp-profile.ts';
+import { loadSeccompProfile } from '../../daemon/container/seccomp-profile.ts';
+import { SECCOMP_DIRECTORY } from './seccomp-directory.ts';
 import { sandboxEtcFiles } from '../../daemon/container/spec-etc-files.ts';
 import { bindMount, mountTmpfs, unmountAllUnder } from '../../daemon/workspace/mounts.ts';
 import { runCommand } from '../../daemon/workspace/run-command.ts';
@@ -55,7 +56,7 @@ export async function grantedHost(driver: ContainerDriver): Promise<GrantedHost>
   await mkdir(join(workspaces, 'w1'));
   await chown(join(workspaces, 'w1'), UID, UID);
   await bindMount(workspaces, readonlyWorkspaces, ['ro', 'nosuid', 'nodev']);
-  const seccomp = await loadSeccompProfile({ directory: packageSeccompDirectory(), name: 'strict' });
+  const seccomp = await loadSeccompProfile({ directory: SECCOMP_DIRECTORY, name: 'strict' });
   const limits = {
     memoryBytes: MEMORY_BYTES,
     cpus: 0.5,

@@ -127,6 +127,7 @@ export class PeerConnection {
           protocol: PROTOCOL_VERSION,
           daemonVersion: '0.0.0',
           heartbeatMs: this.#peer.options.heartbeatMs ?? 1000,
+          receiptKey: '',
           tenant: 'acme',
           role: 'tenant',
         };

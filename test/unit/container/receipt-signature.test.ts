@@ -2,7 +2,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { Receipt } from '../../../client/protocol/receipt.ts';
-import { canonicalJson, signReceipt, verifyReceipt, type UnsignedReceipt } from '../../../daemon/container/receipt-signature.ts';
+import { canonicalJson, signReceipt, verifyReceipt, type UnsignedReceipt } from '../../../client/protocol/receipt-signature.ts';
 
 const { privateKey, publicKey } = generateKeyPairSync('ed25519');
 

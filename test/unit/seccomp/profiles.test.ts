@@ -4,13 +4,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { loadSeccompProfile, packageSeccompDirectory } from '../../../daemon/container/seccomp-profile.ts';
+import { loadSeccompProfile } from '../../../daemon/container/seccomp-profile.ts';
+import { SECCOMP_DIRECTORY } from '../../support/seccomp-directory.ts';
 import { ALLOWED_GROUPS, type Tier } from '../../../seccomp/allowed.ts';
 import { allBut, anythingBut, type Condition } from '../../../seccomp/conditions.ts';
 import { profileText, readmeTables } from '../../../seccomp/profile.ts';
 import { REFUSED_GROUPS } from '../../../seccomp/refused.ts';
 
-const DIRECTORY = packageSeccompDirectory();
+const DIRECTORY = SECCOMP_DIRECTORY;
 const TIERS: readonly Tier[] = ['strict', 'debug'];
 const WORD = fc.integer({ min: 0, max: 0xffffffff });
 

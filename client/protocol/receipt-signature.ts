@@ -1,7 +1,7 @@
 // Signs receipts and checks signatures: Ed25519 over the canonical JSON of everything but the signature, so that one can
 // be checked offline, whatever wrote it to disk. Knows nothing of where keys live.
 import { createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
-import type { Receipt } from '../../client/protocol/receipt.ts';
+import type { Receipt } from './receipt.ts';
 
 export type UnsignedReceipt = Omit<Receipt, 'signature'>;
 

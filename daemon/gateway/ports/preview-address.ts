@@ -1,0 +1,51 @@
+// What a preview is called: every port of every sandbox has a host name, and so an origin, of its own. Pure; owns the
+// names and which Host headers are exactly one of them.
+//
+// `3000-abcdefghijklmnopqrst.localhost`: the port, and the sandbox id without its `sb_` (an underscore is no host name).
+// Browsers and curl take *.localhost for loopback, and no page can set a cookie for all of it.
+
+import { z } from 'zod';
+import { SandboxId } from '../../../client/protocol/names.ts';
+import { Port } from '../../../client/protocol/ports.ts';
+
+const SANDBOX_PREFIX = 'sb_';
+const DEFAULT_PORTS: Readonly<Record<PreviewScheme, string>> = { http: '80', https: '443' };
+const LABEL = /^(\d{1,5})-([a-z2-7]{20})$/;
+
+export type PreviewScheme = 'http' | 'https';
+
+export const PreviewTarget = z.strictObject({ sandbox: SandboxId, port: Port });
+export type PreviewTarget = z.infer<typeof PreviewTarget>;
+
+export interface PreviewNames {
+  readonly scheme: PreviewScheme;
+  /** The name whose subdomains reach the listener. */
+  readonly domain: string;
+  /** As browsers see it. */
+  readonly port: string;
+}
+
+/** `domain` may carry the port that browsers use where that is not the listener's; behind https it is 443 unless said. */
+export function previewNames(scheme: PreviewScheme, domain: string, listenerPort: number): PreviewNames {
+  const [name = '', port] = domain.split(':');
+  return { scheme, domain: name, port: port ?? (scheme === 'https' ? DEFAULT_PORTS.https : String(listenerPort)) };
+}
+
+export function hostOf(names: PreviewNames, target: PreviewTarget): string {
+  return `${target.port}-${target.sandbox.slice(SANDBOX_PREFIX.length)}.${names.domain}`;
+}
+
+export function originOf(names: PreviewNames, target: PreviewTarget): string {
+  const port = names.port === DEFAULT_PORTS[names.scheme] ? '' : `:${names.port}`;
+  return `${names.scheme}://${hostOf(names, target)}${port}`;
+}
+
+/** The target a Host header names, or null if it is not exactly the host of a preview here. */
+export function targetOf(names: PreviewNames, host: string): PreviewTarget | null {
+  const [name = '', port = DEFAULT_PORTS[names.scheme], ...rest] = host.toLowerCase().split(':');
+  if (rest.length > 0 || port !== names.port || !name.endsWith(`.${names.domain}`)) return null;
+  const [, number, id] = LABEL.exec(name.slice(0, -names.domain.length - 1)) ?? [];
+  const target = PreviewTarget.safeParse({ sandbox: `${SANDBOX_PREFIX}${id}`, port: Number(number) });
+  // `03000-` would be a second name, and so a second origin, of the same port.
+  return target.success && String(target.data.port) === number ? target.data : null;
+}
