@@ -22,6 +22,7 @@ export type {
   WriteFileOptions,
 } from './files.ts';
 export { verifyReceipt } from './protocol/receipt-signature.ts';
+export type { PortUrlOptions, SandboxPorts } from './ports.ts';
 export type { Shell, ShellRunOptions, ShellRunResult } from './shell.ts';
 export type { OutputChunk } from './output-chunk.ts';
 export type {

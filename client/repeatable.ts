@@ -27,6 +27,7 @@ const RULES: { readonly [O in Operation]: Rule<O> } = {
   'files.chmod': true,
   'files.readlink': true,
   'files.symlink': false,
+  'ports.url': true,
 };
 
 export function isRepeatable<O extends Operation>(op: O, params: Params<O>): boolean {

@@ -7,6 +7,7 @@ import { startParams, type AttachOptions, type ExecOptions } from './exec-option
 import { Execution, type ExecutionHost } from './execution.ts';
 import { Shell } from './shell.ts';
 import { SandboxFiles } from './files.ts';
+import { SandboxPorts } from './ports.ts';
 import type { ExecInfo, Limits, OpenResult, Receipt, SandboxInfo, SessionRole, WorkspaceRetention } from './protocol/index.ts';
 
 export interface CloseOptions {
@@ -41,6 +42,7 @@ export interface SandboxLease {
  */
 export class Sandbox {
   readonly files: SandboxFiles;
+  readonly ports: SandboxPorts;
   readonly #lease: SandboxLease;
   readonly #opened: OpenResult;
   readonly #host: ExecutionHost;
@@ -52,6 +54,7 @@ export class Sandbox {
     this.#lease = lease;
     this.#opened = opened;
     this.files = new SandboxFiles(lease, opened.id);
+    this.ports = new SandboxPorts(lease, opened.id);
     this.#host = {
       connection: lease.connection,
       id: opened.id,

@@ -38,7 +38,8 @@ class Side {
 
   /** Answers what lies behind the marker's line, or null while the line is not complete. */
   take(bytes: Uint8Array): Buffer | null {
-    const all = this.#held.byteLength === 0 ? Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength) : Buffer.concat([this.#held, bytes]);
+    const all =
+      this.#held.byteLength === 0 ? Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength) : Buffer.concat([this.#held, bytes]);
     const at = all.indexOf(this.#marker);
     if (at === -1) {
       const keep = Math.min(all.byteLength, this.#marker.byteLength - 1);

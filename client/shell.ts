@@ -70,7 +70,8 @@ export class Shell {
 
   /** Runs text in the shell, after earlier runs have ended. Never throws on a non-zero exit. */
   run(command: string, options: ShellRunOptions = {}): Promise<ShellRunResult> {
-    if (command.includes('\0')) return Promise.reject(new ClientError('INVALID_ARGUMENT', 'Cannot run the command: it contains a NUL byte'));
+    if (command.includes('\0'))
+      return Promise.reject(new ClientError('INVALID_ARGUMENT', 'Cannot run the command: it contains a NUL byte'));
     return this.#enqueue(() => this.#run(command, options));
   }
 
@@ -113,7 +114,11 @@ export class Shell {
     }
     this.#process = null;
     const { exitCode, reason } = await process.result;
-    throw new ClientError('INVALID_ARGUMENT', `Cannot start a shell: bash ended with ${exitCode ?? 'no exit code'}${reason === undefined ? '' : ` (${reason})`}`, { hint: 'The image needs bash; without it use exec().' });
+    throw new ClientError(
+      'INVALID_ARGUMENT',
+      `Cannot start a shell: bash ended with ${exitCode ?? 'no exit code'}${reason === undefined ? '' : ` (${reason})`}`,
+      { hint: 'The image needs bash; without it use exec().' },
+    );
   }
 
   async #run(command: string, options: ShellRunOptions): Promise<ShellRunResult> {
@@ -137,9 +142,21 @@ export class Shell {
       if (end.status === null) {
         this.#process = null;
         const result = await process.result;
-        return { outcome: outcome === 'exited' ? 'ended' : outcome, exitCode: outcome === 'exited' ? result.exitCode : null, ...output.text(), durationMs: performance.now() - startedAt, stateLost: true };
+        return {
+          outcome: outcome === 'exited' ? 'ended' : outcome,
+          exitCode: outcome === 'exited' ? result.exitCode : null,
+          ...output.text(),
+          durationMs: performance.now() - startedAt,
+          stateLost: true,
+        };
       }
-      return { outcome, exitCode: outcome === 'exited' ? end.status : null, ...output.text(), durationMs: performance.now() - startedAt, stateLost: false };
+      return {
+        outcome,
+        exitCode: outcome === 'exited' ? end.status : null,
+        ...output.text(),
+        durationMs: performance.now() - startedAt,
+        stateLost: false,
+      };
     } finally {
       clearTimeout(timer);
       options.signal?.removeEventListener('abort', onAbort);

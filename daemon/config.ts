@@ -61,6 +61,16 @@ export const Config = z.strictObject({
       host: Ceiling.prefault({}),
     })
     .prefault({}),
+  ports: z
+    .strictObject({
+      /** Where port previews are served, an origin apart from the API's; port 0 picks one. */
+      listen: Listen.default('127.0.0.1:0'),
+      /** NAME or NAME:PORT whose subdomains (`3000-ID.NAME`) reach that listener; nothing else may live under it. */
+      domain: z.string().max(190).regex(/^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:\d{1,5})?$/, 'must be a lower-case host name, with a port or without').default('localhost'),
+      /** How browsers reach it: `https` where something in front of the listener speaks TLS. */
+      scheme: z.enum(['http', 'https']).default('http'),
+    })
+    .prefault({}),
   pool: z
     .strictObject({
       /** Sessions at once; above it the least recently used idle one is closed. */

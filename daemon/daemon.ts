@@ -10,6 +10,8 @@ import { openEngine } from './container/open-engine.ts';
 import { SpoolStore } from './exec/spool-store.ts';
 import type { Connection } from './gateway/connection.ts';
 import { createDispatch } from './gateway/handlers.ts';
+import { previewKey } from './gateway/ports/preview-pass.ts';
+import { PreviewServer } from './gateway/ports/preview-server.ts';
 import { Gateway } from './gateway/server.ts';
 import { writeFileAtomic } from './observe/atomic-file.ts';
 import { AuditLog } from './observe/audit-log.ts';
@@ -125,13 +127,18 @@ export async function startDaemon(config: Config, environment: DaemonEnvironment
         connection?.sendEvent({ event: 'session.leaseLost', sandbox: session.id });
       },
     });
+    const verify = (token: string) => verifyToken(tokenKeys, token, clock.now());
+    const previews = new PreviewServer({
+      ...splitAddress(config.ports.listen), scheme: config.ports.scheme, domain: config.ports.domain, key: previewKey(tokenKeys.privateKey), verify,
+      find: (sandbox, principal) => pool.find(sandbox, principal), clock, log,
+    });
     const routes = new Routes({ pool, version, notReady: () => engine.driver.ping().then(() => [], (error: unknown) => [String(error)]) });
     const { host, port } = splitAddress(config.listen);
     const gateway = new Gateway({
       host, port, origins: config.origins, clock, log, heartbeatMs: HEARTBEAT_MS, maxConnections: MAX_CONNECTIONS,
-      verify: (token) => verifyToken(tokenKeys, token, clock.now()),
+      verify,
       dispatch: createDispatch({
-        pool, clients, audit, clock, version, heartbeatMs: HEARTBEAT_MS, receiptKey: receiptKeys.publicKey.export({ type: 'spki', format: 'pem' }).toString(),
+        pool, clients, audit, previews, clock, version, heartbeatMs: HEARTBEAT_MS, receiptKey: receiptKeys.publicKey.export({ type: 'spki', format: 'pem' }).toString(),
       }),
       route: (request, principal) => routes.answer(request, principal),
       onDisconnected: (connection) => {
@@ -143,8 +150,10 @@ export async function startDaemon(config: Config, environment: DaemonEnvironment
       await pool.drain(onExit, onExit === 'close' && config.drainMs > 0 ? config.drainMs : 0);
       await gateway.close();
     });
+    undo.push(() => previews.close());
     const adopted = await pool.adopt();
     await workspaces.reconcile();
+    await previews.listen();
     const address = await gateway.listen();
     const http = `http://${address.host}:${address.port}`;
     await writeFileAtomic(addressPathOf(stateDir), JSON.stringify({ url: http.replace('http', 'ws') }));

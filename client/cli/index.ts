@@ -14,7 +14,8 @@ export type { CliContext } from './context.ts';
 
 export function addClientCommands(program: Command, context: CliContext): void {
   const others = new Set(program.commands);
-  for (const add of [addRunCommand, addExecCommand, addShellCommand, addCpCommand, addPsCommand, addKillCommand, addExtendCommand]) add(program, context);
+  for (const add of [addRunCommand, addExecCommand, addShellCommand, addCpCommand, addPsCommand, addKillCommand, addExtendCommand])
+    add(program, context);
   for (const verb of program.commands) if (!others.has(verb)) acceptGlobalOptions(program, verb);
 }
 

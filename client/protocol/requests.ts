@@ -8,6 +8,7 @@ import {
   FilesSymlink, FilesWrite,
 } from './files.ts';
 import { SandboxId, TenantName } from './names.ts';
+import { PortsUrl, PortsUrlResult } from './ports.ts';
 import { CloseRequest, ExtendRequest, ListRequest, OpenRequest, OpenResult, SandboxInfo } from './session.ts';
 
 export const Role = z.enum(['tenant', 'observer', 'operator']);
@@ -56,6 +57,7 @@ export const OPERATIONS = {
   'files.chmod': { params: FilesChmod, result: Nothing },
   'files.readlink': { params: FilesReadlink, result: z.strictObject({ target: z.string() }) },
   'files.symlink': { params: FilesSymlink, result: Nothing },
+  'ports.url': { params: PortsUrl, result: PortsUrlResult },
 } as const;
 
 export type Operation = keyof typeof OPERATIONS;

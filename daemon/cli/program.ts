@@ -12,6 +12,12 @@ import { addServeCommand } from './serve.ts';
 import { addSetupCommand } from './setup.ts';
 import { addTokenCommand } from './token.ts';
 
+interface GlobalOptions {
+  readonly url?: string;
+  readonly token?: string;
+  readonly json?: boolean;
+}
+
 const USAGE = 2;
 const OWN_FAILURE = 125;
 
@@ -19,19 +25,16 @@ const OWN_FAILURE = 125;
 export async function runCli(args: readonly string[], cli: CliProcess): Promise<number> {
   const opened: LocalConnection[] = [];
   let exitCode = 0;
+  let given: GlobalOptions = {};
   const program = new Command('cloister')
     .description('runs untrusted commands for AI agents in confined containers')
     .version(cli.version)
-    .option('--url <url>', 'daemon to connect to (CLOISTER_URL)')
-    .option('--token <token>', 'token to connect with (CLOISTER_TOKEN)')
-    .option('--json', 'one JSON value on stdout')
     .enablePositionalOptions()
     .exitOverride()
     .configureOutput({ writeOut: (text) => void cli.out.write(text), writeErr: (text) => void cli.err.write(text) });
 
   const connect = async (): Promise<Cloister> => {
-    const options = program.opts<{ url?: string; token?: string }>();
-    const connection = await connectLocally(cli, { url: options.url ?? cli.env['CLOISTER_URL'], token: options.token ?? cli.env['CLOISTER_TOKEN'] });
+    const connection = await connectLocally(cli, { url: given.url ?? cli.env['CLOISTER_URL'], token: given.token ?? cli.env['CLOISTER_TOKEN'] });
     opened.push(connection);
     return connection.cloister;
   };
@@ -42,17 +45,21 @@ export async function runCli(args: readonly string[], cli: CliProcess): Promise<
     stdin: cli.stdin,
     onSignal: cli.onSignal,
     get json() {
-      return program.opts<{ json?: boolean }>().json === true;
+      return given.json === true;
     },
     exit: (code) => {
       exitCode = code;
     },
   };
   addServeCommand(program, cli);
-  addSetupCommand(program, cli);
-  addTokenCommand(program, cli);
-  addAuditCommand(program, cli, context.exit);
+  addSetupCommand(program, cli, context);
+  addTokenCommand(program, cli, context);
+  addAuditCommand(program, cli, context);
   addClientCommands(program, context);
+  addGlobalOptions(program);
+  program.hook('preAction', (_program, verb) => {
+    given = verb.optsWithGlobals<GlobalOptions>();
+  });
   try {
     await program.parseAsync(args, { from: 'user' });
     return exitCode;
@@ -66,6 +73,15 @@ export async function runCli(args: readonly string[], cli: CliProcess): Promise<
       await connection.stop();
     }
   }
+}
+
+/** Before the verb or after it: people write both. */
+function addGlobalOptions(command: Command): void {
+  command
+    .option('--url <url>', 'daemon to connect to (CLOISTER_URL)')
+    .option('--token <token>', 'token to connect with (CLOISTER_TOKEN)')
+    .option('--json', 'one JSON value on stdout');
+  for (const verb of command.commands) addGlobalOptions(verb);
 }
 
 function explain(error: unknown): string {

@@ -2,12 +2,13 @@
 
 import { join } from 'node:path';
 import type { Command } from 'commander';
+import type { CliContext } from '../../client/cli/index.ts';
 import { loadConfig } from '../config.ts';
 import { runSetup } from '../setup/run-setup.ts';
 import { prepareStateDir } from '../state-dir.ts';
 import type { CliProcess } from './context.ts';
 
-export function addSetupCommand(program: Command, cli: CliProcess): void {
+export function addSetupCommand(program: Command, cli: CliProcess, context: CliContext): void {
   program
     .command('setup')
     .description('install and build what the daemon needs; does nothing that is done')
@@ -20,6 +21,6 @@ export function addSetupCommand(program: Command, cli: CliProcess): void {
         stateDir: config.stateDir, cacheDir: config.cacheDir, imagesDir: join(cli.packageRoot, 'images'), platform: cli.platform, arch: cli.arch, isRoot: cli.isRoot,
         dockerHost: cli.env['DOCKER_HOST'], socketPath: config.engine.socketPath, log: cli.createLog('warn'), withTestPackages: options.withTestPackages === true, onProgress: (line) => void cli.err.write(`${line}\n`),
       });
-      if (program.opts<{ json?: boolean }>().json === true) cli.out.write(`${JSON.stringify(report)}\n`);
+      if (context.json) cli.out.write(`${JSON.stringify(report)}\n`);
     });
 }

@@ -1,6 +1,7 @@
 // `cloister token create`: works offline on the state directory, where the signing key is.
 
 import type { Command } from 'commander';
+import type { CliContext } from '../../client/cli/index.ts';
 import { SandboxError } from '../../client/protocol/errors.ts';
 import { SessionName, TenantName } from '../../client/protocol/names.ts';
 import { Role } from '../../client/protocol/requests.ts';
@@ -19,7 +20,7 @@ interface TokenOptions {
   readonly stateDir?: string;
 }
 
-export function addTokenCommand(program: Command, cli: CliProcess): void {
+export function addTokenCommand(program: Command, cli: CliProcess, context: CliContext): void {
   const token = program.command('token').description('make tokens');
   token
     .command('create')
@@ -45,7 +46,7 @@ export function addTokenCommand(program: Command, cli: CliProcess): void {
         },
         Date.now(),
       );
-      cli.out.write(`${program.opts<{ json?: boolean }>().json === true ? JSON.stringify({ token: text }) : text}\n`);
+      cli.out.write(`${context.json ? JSON.stringify({ token: text }) : text}\n`);
     });
 }
 

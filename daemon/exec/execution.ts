@@ -63,7 +63,8 @@ export class Execution {
   readonly #host: ExecutionHost;
   readonly #graceMs: number;
   readonly #changed = new Notifier();
-  readonly #stdin: StdinPump;
+  /** Who writes to it, from which offset. */
+  readonly stdin: StdinPump;
   readonly #signalsSent = new Map<number, string>();
   readonly #result: PromiseWithResolvers<ExecTerminal> = withResolvers();
   #killedBy: string | null = null;
@@ -85,7 +86,7 @@ export class Execution {
     this.#host = options.host;
     this.#graceMs = options.graceMs ?? DEFAULT_GRACE_MS;
     const { link } = options.host;
-    this.#stdin = new StdinPump({ room: () => link.stdinRoom(this.number), send: (bytes, isEof) => link.stdin(this.number, bytes, isEof) }, options.request.hasStdin);
+    this.stdin = new StdinPump({ room: () => link.stdinRoom(this.number), send: (bytes, isEof) => link.stdin(this.number, bytes, isEof) }, options.request.hasStdin);
   }
 
   get state(): 'running' | 'ended' {
@@ -149,11 +150,11 @@ export class Execution {
 
   /** Resolves when the bytes are on their way to the command; false: it reads no more. They must not be changed afterwards. */
   write(bytes: Uint8Array): Promise<boolean> {
-    return this.#stdin.write(bytes);
+    return this.stdin.write(bytes);
   }
 
   closeStdin(): void {
-    this.#stdin.close();
+    this.stdin.close();
   }
 
   /** Without a signal the whole tree ends: SIGTERM, grace, SIGKILL. Done if it has ended already. */
@@ -195,7 +196,7 @@ export class Execution {
     started: () => undefined,
     output: (offset, stream, bytes) => this.#output(offset, stream, bytes),
     exited: (report) => this.#end({ kind: 'exit', report }),
-    stdinTaken: (_offset, isClosed) => (isClosed ? this.#stdin.end() : this.#stdin.wake()),
+    stdinTaken: (offset, isClosed) => (isClosed ? this.stdin.end() : this.stdin.arrived(offset)),
     gone: () => undefined,
     resumed: (status) => this.#resumed(status),
     unknown: () => this.#end({ kind: 'lost', reason: 'the daemon stopped before the command was started; it did not run' }),
@@ -239,6 +240,7 @@ export class Execution {
   }
 
   #resumed(status: ExecStatus): number {
+    this.stdin.forget();
     if (status.credited > this.endOffset) this.recorder.skipTo(status.credited);
     return this.endOffset;
   }
@@ -246,7 +248,7 @@ export class Execution {
   #end(ending: Ending): void {
     if (this.#isEnding) return;
     this.#isEnding = true;
-    this.#stdin.end();
+    this.stdin.end();
     const before = this.oomKillsAtStart;
     const after = before === null ? null : this.#host.readOomKills();
     const decision = computeOutcome({

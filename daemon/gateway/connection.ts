@@ -86,9 +86,10 @@ export class Connection {
     return stream;
   }
 
-  openIncoming(id: number): IncomingStream {
+  /** `base` null: the reader says later from where on it wants the bytes. */
+  openIncoming(id: number, base: 0 | null): IncomingStream {
     assertFree(this.#incoming, id);
-    const stream = new IncomingStream(id, this);
+    const stream = new IncomingStream(id, this, base);
     this.#incoming.set(id, stream);
     return stream;
   }

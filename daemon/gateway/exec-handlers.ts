@@ -13,23 +13,23 @@ import { pipeOutput, pumpStdin } from './exec-streams.ts';
 
 export const startExec: Handler<'exec.start'> = async (context, connection, params) => {
   // Opened before anything is awaited: the client's stdin follows its request at once.
-  const stdin = params.stdin === 'pipe' && params.stream !== undefined ? connection.openIncoming(params.stream) : null;
+  const stdin = params.stdin === 'pipe' && params.stream !== undefined ? connection.openIncoming(params.stream, null) : null;
   try {
     const session = sessionOf(context, connection, params.sandbox);
     return await session.use(async (sandbox) => {
       const isKnown = sandbox.execs.get(params.execId) !== undefined;
       const execution = start(sandbox.execs, sandbox.shell, sandbox.env, params);
-      if (!isKnown) auditStart(context, connection, session, params);
+      if (!isKnown) {
+        auditStart(context, connection, session, params);
+        void execution.result.then(() => undefined, () => undefined).then(() => auditEnd(context, session, execution));
+      }
       const isMine = !isKnown || session.claim(params.execId);
       const release = params.background || !isMine ? () => undefined : abandonWith(connection, execution);
-      if (stdin !== null && !isKnown) void pumpStdin(stdin, execution);
+      if (stdin !== null) void pumpStdin(stdin, execution, connection.clientId);
       try {
         return await follow(connection, execution, params.stream, 0, params.yieldMs, params.background);
       } finally {
-        if (execution.state === 'ended') {
-          release();
-          if (!isKnown) auditEnd(context, session, execution);
-        }
+        if (execution.state === 'ended') release();
       }
     });
   } finally {
@@ -43,6 +43,9 @@ export const attachExec: Handler<'exec.attach'> = async (context, connection, pa
     return await session.use(async (sandbox) => {
       const execution = sandbox.execs.require(params.execId);
       if (session.claim(params.execId)) abandonWith(connection, execution);
+      const { writer } = execution.stdin;
+      const isWriter = execution.request.hasStdin && (writer === null || writer === connection.clientId);
+      if (isWriter && params.stream !== undefined) void pumpStdin(connection.openIncoming(params.stream, null), execution, connection.clientId);
       return follow(connection, execution, params.stream, params.offset, params.yieldMs, execution.request.background);
     });
   } finally {

@@ -29,10 +29,16 @@ export async function pipeOutput(connection: Connection, execution: Execution, s
   }
 }
 
-export async function pumpStdin(stream: IncomingStream, execution: Execution): Promise<void> {
+/** Passes stdin on from where the command has it, until its end, or until its writer goes on elsewhere. */
+export async function pumpStdin(stream: IncomingStream, execution: Execution, writer: string): Promise<void> {
+  const turn = execution.stdin.take(writer);
   try {
-    for await (const chunk of stream) if (!(await execution.write(chunk))) break;
-    execution.closeStdin();
+    stream.beginAt(await turn.offset);
+    for await (const chunk of stream) {
+      if (turn.signal.aborted) return;
+      if (!(await execution.write(chunk))) break;
+    }
+    if (!turn.signal.aborted) execution.closeStdin();
   } catch {
     // The connection is gone before the end of stdin: the command must not take what came for all there is.
     // It waits, and ends with the client's grace.

@@ -51,7 +51,7 @@ export const fileHandlers: { readonly [O in FileOperation]: Handler<O> } = {
     }),
   'files.write': (context, connection, params) => {
     // Opened before anything is awaited: the client's bytes follow its request at once.
-    const stream = connection.openIncoming(params.stream);
+    const stream = connection.openIncoming(params.stream, 0);
     return perform(context, connection, 'files.write', params, (files) =>
       files.write(params.path, stream, {
         append: params.append,

@@ -9,10 +9,12 @@ import type { ClientRegistry } from '../session/client-registry.ts';
 import type { SessionPool } from '../session/pool.ts';
 import type { Session } from '../session/session.ts';
 import type { Connection } from './connection.ts';
+import type { PreviewServer } from './ports/preview-server.ts';
 
 export interface HandlerContext {
   readonly pool: SessionPool;
   readonly clients: ClientRegistry;
+  readonly previews: PreviewServer;
   readonly audit: AuditLog;
   readonly clock: Clock;
   readonly version: string;

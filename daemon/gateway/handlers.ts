@@ -7,6 +7,7 @@ import type { Dispatch } from './connection.ts';
 import { attachExec, execList, killExec, resizeExec, startExec } from './exec-handlers.ts';
 import { fileHandlers } from './file-handlers.ts';
 import type { Handler, HandlerContext } from './handler.ts';
+import { portsUrl } from './ports/port-handlers.ts';
 
 type Handlers = { readonly [O in Operation]: Handler<O> };
 
@@ -31,8 +32,7 @@ const HANDLERS: Handlers = {
   extend: async (context, connection, params) => {
     const session = context.pool.find(params.sandbox, connection.principal);
     if (connection.principal.role !== 'operator') session.assertController(connection.clientId);
-    if (params.ttlMs !== undefined) session.expiresAtMs = context.clock.now() + params.ttlMs;
-    if (params.idleMs !== undefined) session.idleMs = params.idleMs;
+    await session.extend({ ttlMs: params.ttlMs, idleMs: params.idleMs });
     return session.info();
   },
   'exec.start': startExec,
@@ -40,6 +40,7 @@ const HANDLERS: Handlers = {
   'exec.kill': killExec,
   'exec.resize': resizeExec,
   'exec.list': execList,
+  'ports.url': portsUrl,
   ...fileHandlers,
 };
 

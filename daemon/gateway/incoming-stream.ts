@@ -3,32 +3,63 @@
 import { encodeFrame, FLAG_EOF, FRAME_KIND, INITIAL_WINDOW, type BinaryFrame } from '../../client/protocol/frames.ts';
 import type { FrameSink } from './outgoing-stream.ts';
 
+/** Bytes that a client sends again at most when it resumes, and the window it may use meanwhile. */
+const MAX_REPEATED = 1024 * 1024;
+
+interface Chunk {
+  readonly offset: number;
+  readonly bytes: Uint8Array;
+}
+
 export class IncomingStream implements AsyncIterable<Uint8Array> {
   readonly id: number;
   readonly #sink: FrameSink;
-  readonly #chunks: Uint8Array[] = [];
-  #received = 0;
+  #chunks: Chunk[] = [];
+  /** Offset of the next frame; null: none has come. */
+  #next: number | null = null;
+  /** Offset of the first byte that is wanted; null until the reader has said so. */
+  #base: number | null;
   #taken = 0;
-  #credit = INITIAL_WINDOW;
+  #credit: number;
   #isEnded = false;
   #failure: Error | null = null;
   #wake: (() => void) | null = null;
 
-  constructor(id: number, sink: FrameSink) {
+  /** `base` null: frames wait until the reader says with beginAt where it goes on. */
+  constructor(id: number, sink: FrameSink, base: 0 | null) {
     this.id = id;
     this.#sink = sink;
+    this.#base = base;
+    this.#credit = INITIAL_WINDOW;
   }
 
   /** False: the frame breaks the protocol (beyond credit, out of order, after the end). */
   accept(frame: BinaryFrame): boolean {
-    const end = frame.offset + frame.payload.byteLength;
-    if (this.#isEnded || frame.offset !== this.#received || end > this.#credit) return false;
-    this.#received = end;
+    const { offset } = frame;
+    const end = offset + frame.payload.byteLength;
+    const due = this.#next ?? Math.min(offset, this.#base ?? offset);
+    if (this.#base === null && this.#next === null) this.#credit = offset + MAX_REPEATED + INITIAL_WINDOW;
+    if (this.#isEnded || offset !== due || end > this.#credit) return false;
+    this.#next = end;
     // Safe because: the copy is bounded by the credit; a view would pin the whole message.
-    if (frame.payload.byteLength > 0) this.#chunks.push(Uint8Array.prototype.slice.call(frame.payload));
+    if (frame.payload.byteLength > 0) this.#keep({ offset, bytes: Uint8Array.prototype.slice.call(frame.payload) });
     if ((frame.flags & FLAG_EOF) !== 0) this.#isEnded = true;
     this.#wakeUp();
     return true;
+  }
+
+  /** The reader has everything before `base` already: it is dropped, however often it comes. */
+  beginAt(base: number): void {
+    if (this.#base !== null) return;
+    this.#base = base;
+    this.#taken = base;
+    this.#credit = base + INITIAL_WINDOW;
+    const chunks = this.#chunks;
+    this.#chunks = [];
+    if ((chunks[0]?.offset ?? base) > base) this.fail(new Error('the stream begins after the byte that is due'));
+    else for (const chunk of chunks) this.#keep(chunk);
+    if (base > 0) void this.#sink.sendFrame(encodeFrame(FRAME_KIND.credit, 0, this.id, this.#credit));
+    this.#wakeUp();
   }
 
   /** The connection is gone: whoever reads gets the error after what has arrived. */
@@ -39,20 +70,25 @@ export class IncomingStream implements AsyncIterable<Uint8Array> {
 
   /** The reader wants no more; the client is told to stop sending. */
   stop(): void {
-    this.#chunks.length = 0;
+    this.#chunks = [];
     void this.#sink.sendFrame(encodeFrame(FRAME_KIND.stop, 0, this.id, 0));
   }
 
   async *[Symbol.asyncIterator](): AsyncIterator<Uint8Array> {
     for (;;) {
-      const chunk = this.#chunks.shift();
+      const chunk = this.#base === null ? undefined : this.#chunks.shift();
       if (chunk !== undefined) {
-        yield chunk;
-        this.#took(chunk.byteLength);
-      } else if (this.#isEnded) return;
+        yield chunk.bytes;
+        this.#took(chunk.bytes.byteLength);
+      } else if (this.#isEnded && this.#base !== null) return;
       else if (this.#failure !== null) throw this.#failure;
       else await new Promise<void>((resolve) => (this.#wake = resolve));
     }
+  }
+
+  #keep({ offset, bytes }: Chunk): void {
+    const known = Math.max(0, (this.#base ?? 0) - offset);
+    if (known < bytes.byteLength) this.#chunks.push({ offset: offset + known, bytes: bytes.subarray(known) });
   }
 
   #took(bytes: number): void {

@@ -9,6 +9,7 @@ import { BEARER_PREFIX, CLOSE_CODE, MAX_MESSAGE_BYTES, SUBPROTOCOL } from '../..
 import type { Principal } from '../auth/principal.ts';
 import type { Clock } from '../observe/clock.ts';
 import type { Log } from '../observe/log.ts';
+import { bearerOf } from './bearer.ts';
 import { Connection, type Dispatch } from './connection.ts';
 import { originRule, type OriginRule, refuseOrigin } from './origin.ts';
 
@@ -121,8 +122,4 @@ export class Gateway {
   #refusal(request: IncomingMessage): string | null {
     return this.#rule === null ? 'it is not ready' : refuseOrigin(this.#rule, request.headers.host, request.headers.origin);
   }
-}
-
-function bearerOf(header: string | undefined): string {
-  return /^Bearer ([A-Za-z0-9._~+/=-]{1,4096})$/i.exec(header ?? '')?.[1] ?? '';
 }

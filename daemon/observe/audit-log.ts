@@ -50,13 +50,13 @@ export class AuditLog {
   }
 
   /** Appends one record; it is in the kernel when this returns, so it survives the death of the daemon. */
-  append(entry: AuditEntry): AuditRecord {
+  append(entry: AuditEntry): void {
     const body = { seq: this.#seq + 1, at: new Date(this.#clock.now()).toISOString(), ...entry, prev: this.#prev };
-    const record = { ...body, hash: hashOf(body) };
-    writeSync(this.#fd, `${JSON.stringify(record)}\n`);
+    const text = JSON.stringify(body);
+    const hash = hashOf(text);
+    writeSync(this.#fd, `${text.slice(0, -1)},"hash":"${hash}"}\n`);
     this.#seq = body.seq;
-    this.#prev = record.hash;
-    return record;
+    this.#prev = hash;
   }
 
   close(): void {
@@ -64,7 +64,7 @@ export class AuditLog {
   }
 }
 
-/** The hash of a record without its own hash. */
-export function hashOf(body: object): string {
-  return createHash('sha256').update(JSON.stringify(body)).digest('hex');
+/** The hash of a record: of its text as it stands in the file, without the hash. */
+export function hashOf(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
 }

@@ -50,6 +50,6 @@ async function adoptOne(options: AdoptionOptions, record: SandboxRecord, contain
 }
 
 function orderOf(record: SandboxRecord): SandboxOrder {
-  const { id, tenant, session, workspaceName, policy, labels, env, retain, createdAtMs, expiresAtMs } = record;
-  return { id, tenant, session, workspaceName, policy, labels, env, retain, createdAtMs, expiresAtMs };
+  const { id, tenant, session, workspaceName, policy, labels, env, retain, createdAtMs, expiresAtMs, idleMs } = record;
+  return { id, tenant, session, workspaceName, policy, labels, env, retain, createdAtMs, expiresAtMs, idleMs };
 }

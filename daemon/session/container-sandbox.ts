@@ -2,6 +2,7 @@
 // Owns one container's parts; the order of making them is the factory's.
 
 import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
 import { SandboxError } from '../../client/protocol/errors.ts';
 import type { SandboxId } from '../../client/protocol/names.ts';
 import type { Receipt } from '../../client/protocol/receipt.ts';
@@ -79,6 +80,10 @@ export class ContainerSandbox implements RunningSandbox {
     return this.#files;
   }
 
+  dial(port: number, signal?: AbortSignal): Promise<Duplex> {
+    return this.link.dial(port, signal);
+  }
+
   /** Opens the control socket; before the container starts, or while one of an earlier daemon runs. */
   async listen(): Promise<void> {
     const { stateDir, runtimeDirs, spools, clock, log } = this.#options;
@@ -140,6 +145,10 @@ export class ContainerSandbox implements RunningSandbox {
     if (workspace === 'delete') await workspaces.remove(this.#record.workspaceId);
     await records.remove(this.id);
     log.info({ sandboxId: this.id, reason, workspace }, 'sandbox closed');
+  }
+
+  saveLife(life: { readonly expiresAtMs: number | null; readonly idleMs: number }): Promise<void> {
+    return this.#save(life);
   }
 
   async detach(): Promise<void> {

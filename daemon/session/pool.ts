@@ -69,6 +69,8 @@ export class SessionPool {
     for (const { order, sandbox } of adopted) {
       const session = this.#newSession(order);
       session.started(sandbox);
+      // When it was used last is not on disk: it gets its idle time anew.
+      session.lastUsedAtMs = this.#options.clock.now();
       session.awaitClients(sandbox, this.#options.leaseGraceMs);
       void sandbox.died.then((cause) => this.#died(session, cause));
       // Safe because: an adopted sandbox already uses its share; refusing it here would only hide the use.
@@ -169,7 +171,7 @@ export class SessionPool {
     const ttlMs = request.ttlMs ?? policy.ttlMs ?? this.#options.ttlMs;
     const order: SandboxOrder = {
       id: newSandboxId(), tenant, session: request.session, workspaceName, policy, labels: request.labels ?? {}, env: request.env ?? {},
-      retain: request.workspace?.retain ?? 'keep', createdAtMs, expiresAtMs: ttlMs === null ? null : createdAtMs + ttlMs,
+      retain: request.workspace?.retain ?? 'keep', createdAtMs, expiresAtMs: ttlMs === null ? null : createdAtMs + ttlMs, idleMs: policy.idleMs,
     };
     const session = this.#newSession(order);
     const ready = this.#creations.add(async () => this.#make(session, order));

@@ -1,6 +1,7 @@
 // What the pool holds of a live sandbox, and what makes one. The implementation with containers is
 // sandbox-factory.ts; tests give their own.
 
+import type { Duplex } from 'node:stream';
 import type { Labels, SandboxId, SessionName, TenantName } from '../../client/protocol/names.ts';
 import type { Receipt } from '../../client/protocol/receipt.ts';
 import type { WorkspaceRetention } from '../../client/protocol/session.ts';
@@ -17,10 +18,14 @@ export interface RunningSandbox {
   readonly env: Readonly<Record<string, string>>;
   readonly execs: ExecTable;
   readonly files: SandboxFiles;
+  /** A connection to a listener on its loopback; NOT_FOUND where none is. */
+  dial(port: number, signal?: AbortSignal): Promise<Duplex>;
   /** Resolves with the cause once the sandbox has died by itself; never after close. */
   readonly died: Promise<string>;
   /** Ends everything in it, removes container, mounts and sockets; then the workspace if asked. Idempotent. */
   close(workspace: WorkspaceRetention, reason: string): Promise<void>;
+  /** Remembers how long it may live, for the next daemon. */
+  saveLife(life: { readonly expiresAtMs: number | null; readonly idleMs: number }): Promise<void>;
   /** Leaves the container to the next daemon. */
   detach(): Promise<void>;
 }
@@ -36,6 +41,7 @@ export interface SandboxOrder {
   readonly retain: WorkspaceRetention;
   readonly createdAtMs: number;
   readonly expiresAtMs: number | null;
+  readonly idleMs: number;
 }
 
 export interface AdoptedSandbox {

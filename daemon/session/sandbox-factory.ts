@@ -64,7 +64,7 @@ export class SandboxFactory implements SandboxMaker {
     const record: SandboxRecord = {
       version: 1, id: order.id, tenant: order.tenant, session: order.session, workspaceName: order.workspaceName, workspaceId: workspace.record.id,
       policy: order.policy, labels: order.labels, env: { ...order.env }, baseEnv: baseEnv(image.env), retain: order.retain, createdAtMs: order.createdAtMs,
-      expiresAtMs: order.expiresAtMs, uid, gid, slot, nonces, containerId: null, shell: 'sh', receipt: null,
+      expiresAtMs: order.expiresAtMs, idleMs: order.idleMs, uid, gid, slot, nonces, containerId: null, shell: 'sh', receipt: null,
     };
     const sandbox = new ContainerSandbox({ ...this.#options, record });
     try {

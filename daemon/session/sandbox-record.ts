@@ -37,6 +37,7 @@ export const SandboxRecord = z.strictObject({
   retain: WorkspaceRetention,
   createdAtMs: z.number(),
   expiresAtMs: z.number().nullable(),
+  idleMs: z.number(),
   uid: z.int(),
   gid: z.int(),
   slot: z.string(),

@@ -20,6 +20,7 @@ export interface SessionOptions {
   readonly retain: WorkspaceRetention;
   readonly createdAtMs: number;
   readonly expiresAtMs: number | null;
+  readonly idleMs: number;
   readonly clock: Clock;
 }
 
@@ -57,7 +58,7 @@ export class Session {
     this.createdAtMs = options.createdAtMs;
     this.retain = options.retain;
     this.expiresAtMs = options.expiresAtMs;
-    this.idleMs = options.policy.idleMs;
+    this.idleMs = options.idleMs;
     this.lastUsedAtMs = options.createdAtMs;
     this.#clock = options.clock;
   }
@@ -100,9 +101,18 @@ export class Session {
     }
   }
 
-  /** Only the controller may close, extend or change policy. */
+  /** New limits of life, counted from now; they hold under the next daemon as well. */
+  async extend(life: { readonly ttlMs: number | undefined; readonly idleMs: number | undefined }): Promise<void> {
+    const sandbox = this.sandbox();
+    if (life.ttlMs !== undefined) this.expiresAtMs = this.#clock.now() + life.ttlMs;
+    if (life.idleMs !== undefined) this.idleMs = life.idleMs;
+    await sandbox.saveLife({ expiresAtMs: this.expiresAtMs, idleMs: this.idleMs });
+  }
+
+  /** Only the controller may close, extend or change policy; while none is connected, whoever of the tenant asks. */
   assertController(clientId: string): void {
-    if (this.controller !== clientId) throw new SandboxError('LEASE_LOST', `Cannot control session ${this.session}: another connection holds it`);
+    const isHeld = this.controller !== null && this.controllerLostAtMs === null;
+    if (isHeld && this.controller !== clientId) throw new SandboxError('LEASE_LOST', `Cannot control session ${this.session}: another connection holds it`);
   }
 
   ending(state: 'closing' | 'failed', reason: string): void {

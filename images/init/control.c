@@ -189,6 +189,7 @@ void control_watch(void) {
     return;
   }
   if (phase == GREETING) loop_wake(welcome_until);
+  if (outbox_was_short()) loop_wake(0);
   short events = (short)((outbox_takes_reply() ? POLLIN : 0) | (outbox_empty() ? 0 : POLLOUT));
   loop_watch(fd, events, on_control, NULL);
 }

@@ -17,6 +17,7 @@ enum {
 
 static uint8_t *buffer;
 static size_t head, tail;
+static bool refused; /* somebody asked in vain since the last flush that emptied it */
 
 bool outbox_open(void) { return (buffer = memory_take_private(OUTBOX_BYTES)) != NULL; }
 
@@ -28,9 +29,21 @@ void outbox_reset(void) {
 
 bool outbox_empty(void) { return head == tail; }
 
-bool outbox_takes_bulk(size_t body) { return tail - head + HEADER_BYTES + body <= BULK_BYTES; }
+static bool takes(size_t body, size_t limit) {
+  bool fits = tail - head + HEADER_BYTES + body <= limit;
+  if (!fits) refused = true;
+  return fits;
+}
 
-bool outbox_takes_reply(void) { return tail - head + HEADER_BYTES + REPLY_BYTES <= OUTBOX_BYTES; }
+bool outbox_takes_bulk(size_t body) { return takes(body, BULK_BYTES); }
+
+bool outbox_takes_reply(void) { return takes(REPLY_BYTES, OUTBOX_BYTES); }
+
+bool outbox_was_short(void) {
+  bool was_short = refused && outbox_empty();
+  if (was_short) refused = false;
+  return was_short;
+}
 
 uint8_t *outbox_put(uint8_t type, uint8_t flags, uint32_t id, size_t body) {
   if (OUTBOX_BYTES - tail < HEADER_BYTES + body) {

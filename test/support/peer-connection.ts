@@ -196,6 +196,10 @@ export class PeerConnection {
         this.#files(symlink)
           .symlink(symlink)
           .then(() => ({})),
+      'ports.url': ({ sandbox, port, ttlMs }) => {
+        this.#peer.sandbox(sandbox);
+        return { url: `http://${port}-${sandbox.slice(3)}.localhost/`, expiresAt: new Date(Date.now() + ttlMs).toISOString() };
+      },
     };
     return await (handlers[op] as (params: unknown) => unknown)(params);
   }

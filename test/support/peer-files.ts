@@ -26,8 +26,7 @@ export class PeerFiles {
     const inside = normalize(join('/', path.startsWith('/workspace') ? path.slice('/workspace'.length) : path));
     const leaves = path.split('/').includes('..') || (path.startsWith('/') && !/^\/workspace(\/|$)/.test(path));
     if (path.includes('\0')) throw new SandboxError('INVALID_REQUEST', `Cannot use ${JSON.stringify(path)}: it has a NUL byte`);
-    if (leaves)
-      throw new SandboxError('PATH_ESCAPES_WORKSPACE', `Cannot use ${JSON.stringify(path)}: it leads out of the workspace`);
+    if (leaves) throw new SandboxError('PATH_ESCAPES_WORKSPACE', `Cannot use ${JSON.stringify(path)}: it leads out of the workspace`);
     return join(this.root, inside);
   }
 

@@ -127,7 +127,8 @@ function assemble(url: string, stateDir: string, end: (onExit: OnExit) => Promis
       Date.now(),
     );
   const containers = async (): Promise<readonly string[]> => {
-    const instance = (await readFile(join(stateDir, 'instance-id'), 'utf8')).trim();
+    const instance = (await readFile(join(stateDir, 'instance-id'), 'utf8').catch(() => '')).trim();
+    if (instance === '') return [];
     return (await driver.list({ labels: { 'cloister.instance': instance }, all: true })).map(({ id }) => id);
   };
   let isStopped = false;

@@ -2,12 +2,16 @@
 // names and which Host headers are exactly one of them.
 //
 // `3000-abcdefghijklmnopqrst.localhost`: the port, and the sandbox id without its `sb_` (an underscore is no host name).
-// Browsers and curl take *.localhost for loopback, and no page can set a cookie for all of it.
+// Browsers and curl take *.localhost for loopback, and no page can set a cookie for all of it. Other programs can't
+// resolve it, so without a domain of the operator's the listener itself is a door besides: it serves programs that bring
+// a ticket and sends browsers on to the preview's own host, so that no page ever lives in an origin shared by previews.
 
 import { z } from 'zod';
 import { SandboxId } from '../../../client/protocol/names.ts';
 import { Port } from '../../../client/protocol/ports.ts';
 
+const LOCAL_DOMAIN = 'localhost';
+const WILDCARD_ADDRESSES: ReadonlySet<string> = new Set(['0.0.0.0', '[::]']);
 const SANDBOX_PREFIX = 'sb_';
 const DEFAULT_PORTS: Readonly<Record<PreviewScheme, string>> = { http: '80', https: '443' };
 const LABEL = /^(\d{1,5})-([a-z2-7]{20})$/;
@@ -23,12 +27,16 @@ export interface PreviewNames {
   readonly domain: string;
   /** As browsers see it. */
   readonly port: string;
+  /** HOST:PORT values of the door, the first one for addresses; empty where the domain is the operator's. */
+  readonly doors: readonly string[];
 }
 
 /** `domain` may carry the port that browsers use where that is not the listener's; behind https it is 443 unless said. */
-export function previewNames(scheme: PreviewScheme, domain: string, listenerPort: number): PreviewNames {
-  const [name = '', port] = domain.split(':');
-  return { scheme, domain: name, port: port ?? (scheme === 'https' ? DEFAULT_PORTS.https : String(listenerPort)) };
+export function previewNames(scheme: PreviewScheme, domain: string, listener: { readonly host: string; readonly port: number }): PreviewNames {
+  const [name = '', ownPort] = domain.split(':');
+  const port = ownPort ?? (scheme === 'https' ? DEFAULT_PORTS.https : String(listener.port));
+  const local = WILDCARD_ADDRESSES.has(listener.host) ? '127.0.0.1' : listener.host;
+  return { scheme, domain: name, port, doors: name === LOCAL_DOMAIN ? [`${local}:${listener.port}`, `${LOCAL_DOMAIN}:${listener.port}`] : [] };
 }
 
 export function hostOf(names: PreviewNames, target: PreviewTarget): string {

@@ -30,16 +30,16 @@ export function headersForServer(raw: RawHeaders): string[] {
   });
 }
 
-/** Response headers for the browser. */
-export function headersForClient(raw: RawHeaders, host: string): string[] {
+/** Response headers for a visitor of the preview's own host; null: of the door, where nothing may stay or run. */
+export function headersForClient(raw: RawHeaders, host: string | null): string[] {
   const named = connectionOptions(raw);
   const kept = pairs(raw).flatMap(([name, value]) => {
     const key = name.toLowerCase();
     if (HOP_BY_HOP.has(key) || named.has(key) || NOT_FROM_THE_SERVER.test(key) || key === 'origin-agent-cluster') return [];
-    return key === 'set-cookie' && !staysAt(host, value) ? [] : [name, value];
+    return key === 'set-cookie' && (host === null || !staysAt(host, value)) ? [] : [name, value];
   });
-  // No page can widen its origin by document.domain.
-  return [...kept, 'Origin-Agent-Cluster', '?1'];
+  // No page can widen its origin by document.domain, and one at the door has none.
+  return [...kept, 'Origin-Agent-Cluster', '?1', ...(host === null ? ['Content-Security-Policy', 'sandbox'] : [])];
 }
 
 /** Values of the cookies of this name, in order: a page of a sibling host may have added one. */
@@ -53,7 +53,8 @@ export function cookieValues(header: string | undefined, name: string): string[]
 /** A cookie for this host alone that is none of ours. */
 function staysAt(host: string, setCookie: string): boolean {
   const [cookie = '', ...attributes] = setCookie.split(';');
-  if (OUR_COOKIE.test(cookie.trim()) || !cookie.includes('=')) return false;
+  // A cookie without a name is sent as its value alone, which could spell one of ours.
+  if (OUR_COOKIE.test(cookie.trim()) || cookie.indexOf('=') < 1 || cookie.trim().startsWith('=')) return false;
   return attributes.every((attribute) => {
     const [key = '', value = ''] = attribute.split('=');
     const domain = value.trim().toLowerCase().replace(/^\./, '');

@@ -28,8 +28,8 @@ export function signPass(key: Uint8Array, pass: PreviewPass): string {
   return `${body}.${macOf(key, body).toString('base64url')}`;
 }
 
-/** What the text states if it is a pass of this kind for this preview and still valid, else null. */
-export function readPass(key: Uint8Array, text: string, kind: PreviewPass['kind'], target: PreviewTarget, nowMs: number): PreviewPass | null {
+/** What the text states if it is a pass of this kind, for this preview if one is given, and still valid; else null. */
+export function readPass(key: Uint8Array, text: string, kind: PreviewPass['kind'], target: PreviewTarget | null, nowMs: number): PreviewPass | null {
   const [body = '', mac = '', ...rest] = text.split('.');
   if (text.length > MAX_BYTES || rest.length > 0) return null;
   const claimed = Buffer.from(mac, 'base64url');
@@ -37,8 +37,8 @@ export function readPass(key: Uint8Array, text: string, kind: PreviewPass['kind'
   if (claimed.length !== actual.length || !timingSafeEqual(claimed, actual)) return null;
   // Safe because: only what signPass wrote has got here.
   const pass = PreviewPass.parse(JSON.parse(Buffer.from(body, 'base64url').toString()));
-  const isFor = pass.kind === kind && pass.target.sandbox === target.sandbox && pass.target.port === target.port;
-  return isFor && nowMs < pass.expiresAt ? pass : null;
+  const isFor = target === null || (pass.target.sandbox === target.sandbox && pass.target.port === target.port);
+  return isFor && pass.kind === kind && nowMs < pass.expiresAt ? pass : null;
 }
 
 const macOf = (key: Uint8Array, body: string): Buffer => createHmac('sha256', key).update(body).digest();

@@ -19,6 +19,7 @@ export const execTrue: Workload = {
     const { sandbox, docker, peerContainer, daemon, flags, image, scope } = stage;
     const spawnerSocket = await startSpawner(stage);
     const hops = await SameHops.start(spawnerSocket, scope);
+    const spawner = await SpawnerClient.connect(spawnerSocket);
     const contenders: Contender[] = [
       { name: 'cloister', perRound: 5, sample: async () => expectSuccess(await sandbox.exec(['true'])) },
       { name: 'dockerode exec', sample: async () => expectZero((await dockerodeExec(docker, peerContainer, ['true'])).exitCode) },
@@ -26,14 +27,12 @@ export const execTrue: Workload = {
       { name: 'docker run', perRound: 0.2, sample: async () => void (await runDocker(daemon.engineSocket, ['run', '--rm', ...flags, image, 'true'])) },
       { name: 'bubblewrap', perRound: 2, sample: () => bubblewrap(['true']) },
       { name: 'same hops', perRound: 5, sample: () => hops.run() },
+      { name: 'bare spawner', perRound: 5, sample: () => spawner.run() },
     ];
     const samples = await compare(contenders, isQuick ? { warmUp: 10, rounds: 30 } : { warmUp: 20, rounds: 120 });
     hops.close();
-    // The spawner serves one connection at a time.
-    const spawner = await SpawnerClient.connect(spawnerSocket);
-    const floor = await compare([{ name: 'bare spawner', sample: () => spawner.run() }], { warmUp: 50, rounds: isQuick ? 100 : 500 });
     spawner.close();
-    return [...samples, ...floor];
+    return samples;
   },
 };
 

@@ -7,10 +7,7 @@ import { PassThrough, Readable } from 'node:stream';
 import { Command, CommanderError } from 'commander';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { addClientCommands } from '../../../client/cli/index.ts';
-import { formatDuration, parseDuration } from '../../../client/cli/duration.ts';
-import { escapeText } from '../../../client/cli/escape-text.ts';
-import { exitCodeOf, explainEnding } from '../../../client/cli/exit-code.ts';
-import { Cloister, ClientError, type ExecResult, type Sandbox } from '../../../client/index.ts';
+import { Cloister, type Sandbox } from '../../../client/index.ts';
 import { ProtocolPeer } from '../../support/protocol-peer.ts';
 
 let peer: ProtocolPeer;
@@ -42,7 +39,10 @@ interface Surroundings {
   readonly url?: string;
 }
 
-async function cli(args: readonly string[], { stdin = Readable.from([]), interruptAfterMs, url = peer.url }: Surroundings = {}): Promise<Ran> {
+async function cli(
+  args: readonly string[],
+  { stdin = Readable.from([]), interruptAfterMs, url = peer.url }: Surroundings = {},
+): Promise<Ran> {
   const [out, err] = [new PassThrough({ highWaterMark: 1024 }), new PassThrough()];
   const texts = [out, err].map(async (stream) => {
     let text = '';
@@ -130,12 +130,18 @@ describe('run', () => {
 
   test('interrupted kills the command, closes the sandbox and exits 130', async () => {
     const before = (await cloister.list()).length;
-    expect(await cli(['run', '--', 'sleep', '60'], { interruptAfterMs: 300 })).toMatchObject({ code: 130, err: 'cloister: the command was killed by caller\n' });
+    expect(await cli(['run', '--', 'sleep', '60'], { interruptAfterMs: 300 })).toMatchObject({
+      code: 130,
+      err: 'cloister: the command was killed by caller\n',
+    });
     expect((await cloister.list()).length).toBe(before);
   });
 
   test('with --json, before or after the verb, prints one value, the result', async () => {
-    for (const args of [['--json', 'run'], ['run', '--json']]) {
+    for (const args of [
+      ['--json', 'run'],
+      ['run', '--json'],
+    ]) {
       const { code, out } = await cli([...args, '--', 'sh', '-c', 'echo out; exit 3']);
       expect(code).toBe(3);
       expect(JSON.parse(out)).toMatchObject({ outcome: 'exited', exitCode: 3, stdout: 'out\n' });
@@ -148,21 +154,27 @@ describe('run', () => {
     expect(err).toMatch(/^cloister: CONNECT_FAILED: Cannot connect .*\nhint: Check the address/);
   });
 
-  test.each([[['run']], [['run', '--timeout', 'soon', '--', 'true']], [['run', '--no-such-flag', '--', 'true']], [['extend', 'open']], [['cp', 'a']]])(
-    'wrong usage %j exits 2',
-    async (args) => {
-      expect((await cli(args)).code).toBe(2);
-    },
-  );
+  test.each([
+    [['run']],
+    [['run', '--timeout', 'soon', '--', 'true']],
+    [['run', '--no-such-flag', '--', 'true']],
+    [['extend', 'open']],
+    [['cp', 'a']],
+  ])('wrong usage %j exits 2', async (args) => {
+    expect((await cli(args)).code).toBe(2);
+  });
 });
 
 describe('exec and shell', () => {
-  test.each([[['exec', 'open', '--', 'sh', '-c', 'pwd; exit 4']], [['exec', 'open', 'sh', '-c', 'pwd; exit 4']]])('%j runs in the open session and leaves it open', async (args) => {
-    const { code, out } = await cli(args);
-    expect(code).toBe(4);
-    expect(out).toBe((await sandbox.exec('pwd')).stdout);
-    expect((await sandbox.exec('true')).outcome).toBe('exited');
-  });
+  test.each([[['exec', 'open', '--', 'sh', '-c', 'pwd; exit 4']], [['exec', 'open', 'sh', '-c', 'pwd; exit 4']]])(
+    '%j runs in the open session and leaves it open',
+    async (args) => {
+      const { code, out } = await cli(args);
+      expect(code).toBe(4);
+      expect(out).toBe((await sandbox.exec('pwd')).stdout);
+      expect((await sandbox.exec('true')).outcome).toBe('exited');
+    },
+  );
 
   test('a session that is not open is NOT_FOUND and is not made', async () => {
     const { code, err } = await cli(['exec', 'nobody', '--', 'true']);
@@ -234,48 +246,5 @@ describe('cp', () => {
     const { code, err } = await cli(['cp', './a', './b']);
     expect(code).toBe(1);
     expect(err).toContain('exactly one of SRC and DST');
-  });
-});
-
-describe('exit codes', () => {
-  const base = { by: undefined, exitCode: null, signal: null };
-  test.each([
-    ['exited', { ...base, exitCode: 42 }, 42],
-    ['signalled', { ...base, signal: 'SIGSEGV' }, 139],
-    ['oomKilled', base, 137],
-    ['killed', base, 130],
-    ['timedOut', base, 124],
-    ['idleTimedOut', base, 124],
-    ['denied', base, 126],
-    ['lost', base, 125],
-  ] as const)('%s', (outcome, rest, code) => {
-    expect(exitCodeOf({ outcome, ...rest })).toBe(code);
-  });
-
-  test('a denial says reason, rule and remedy, harmless for a terminal', () => {
-    const result = { outcome: 'denied', reason: 'no \u001b[31mnetwork', rule: 'deny-all', remedy: 'ask' } as ExecResult;
-    expect(explainEnding(result)).toBe('cloister: the command was denied: no \\x1b[31mnetwork (rule deny-all)\nhint: ask\n');
-  });
-});
-
-describe('text', () => {
-  test.each([['500ms', 500], ['60s', 60_000], ['1.5m', 90_000], ['12h', 43_200_000], ['7d', 604_800_000]])('%s is %i ms', (text, ms) => {
-    expect(parseDuration(text)).toBe(ms);
-  });
-
-  test.each(['', '5', '-1s', '1e3s', '0s', 's', '1 s', '9999999999999999d'])('%j is no duration', (text) => {
-    expect(() => parseDuration(text)).toThrow('Write it as');
-  });
-
-  test('durations are shown in a unit that says enough', () => {
-    expect([0, 59_999, 119_000, 120_000, 7_200_000, 172_800_000].map(formatDuration)).toEqual(['0s', '59s', '119s', '2m', '2h', '2d']);
-  });
-
-  test('control, bidirectional and line-separating characters are made visible', () => {
-    expect(escapeText('a\u001b[2J\n\u202eb\u2028é😀')).toBe('a\\x1b[2J\\x0a\\u{202e}b\\u{2028}é😀');
-  });
-
-  test('errors carry a code and a hint', () => {
-    expect(new ClientError('QUEUE_FULL', 'Cannot').hint).toBe('Await earlier calls before making more.');
   });
 });

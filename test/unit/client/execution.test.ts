@@ -119,7 +119,9 @@ describe('text', () => {
     const anything = fc.oneof(
       fc.string({ unit: 'binary' }).map((text) => new Uint8Array(Buffer.from(text))),
       fc.uint8Array({ max: 255 }),
-      fc.array(fc.constantFrom(0x41, 0x80, 0xbf, 0xc3, 0xe2, 0x82, 0xac, 0xf0, 0x9f, 0x98, 0x80, 0xed, 0xa0, 0xf5, 0xff)).map((bytes) => Uint8Array.from(bytes)),
+      fc
+        .array(fc.constantFrom(0x41, 0x80, 0xbf, 0xc3, 0xe2, 0x82, 0xac, 0xf0, 0x9f, 0x98, 0x80, 0xed, 0xa0, 0xf5, 0xff))
+        .map((bytes) => Uint8Array.from(bytes)),
     );
     fc.assert(
       fc.property(anything, fc.array(fc.nat(1000), { maxLength: 12 }), (bytes, cuts) => {
@@ -131,13 +133,20 @@ describe('text', () => {
 
   test('of each stream is decoded on its own', () => {
     const reader = new ChunkReader();
-    const piece = (bytes: number[], isStderr: boolean) => reader.read({ bytes: Uint8Array.from(bytes), isStderr, offset: 0, droppedBytes: 0 }).text;
+    const piece = (bytes: number[], isStderr: boolean) =>
+      reader.read({ bytes: Uint8Array.from(bytes), isStderr, offset: 0, droppedBytes: 0 }).text;
     expect([piece([0xc3], false), piece([0xe2, 0x82], true), piece([0xa9], false), piece([0xac], true)]).toEqual(['', '', 'é', '€']);
   });
 });
 
 describe('a receiving stream', () => {
-  const frame = (offset: number, size: number, flags = 0): BinaryFrame => ({ kind: FRAME_KIND.data, flags, stream: 1, offset, payload: new Uint8Array(size) });
+  const frame = (offset: number, size: number, flags = 0): BinaryFrame => ({
+    kind: FRAME_KIND.data,
+    flags,
+    stream: 1,
+    offset,
+    payload: new Uint8Array(size),
+  });
   const stream = () => {
     const credits: number[] = [];
     return { credits, input: new InboundStream(0, (offset) => credits.push(offset)) };

@@ -19,14 +19,18 @@ function script(sizes: readonly number[]): Script {
 }
 
 function expected(parts: Script): { stdout: Buffer; stderr: Buffer; size: number } {
-  const of = (isStderr: boolean): Buffer => Buffer.concat(parts.filter((part) => (part.isStderr === true) === isStderr).map(({ text }) => Buffer.from(text)));
+  const of = (isStderr: boolean): Buffer =>
+    Buffer.concat(parts.filter((part) => (part.isStderr === true) === isStderr).map(({ text }) => Buffer.from(text)));
   return { stdout: of(false), stderr: of(true), size: parts.reduce((sum, { text }) => sum + text.length, 0) };
 }
 
 const PARTS = script([10, 3, 70_000, 5, 1, 300_000, 20, 400_000, 1]);
 const WANTED = expected(PARTS);
 
-async function withPeer(options: PeerOptions, use: (peer: ProtocolPeer, cloister: Cloister, sandbox: Sandbox) => Promise<void>): Promise<void> {
+async function withPeer(
+  options: PeerOptions,
+  use: (peer: ProtocolPeer, cloister: Cloister, sandbox: Sandbox) => Promise<void>,
+): Promise<void> {
   await using peer = await ProtocolPeer.start(options);
   const cloister = await Cloister.connect({ url: peer.url, token: peer.token, reconnect: AT_ONCE });
   try {
@@ -120,7 +124,8 @@ describe('after a lost socket', () => {
       const execution = sandbox.exec('cat > received', { stdin: bytes });
       expect((await execution).outcome).toBe('exited');
       expect(Buffer.compare(await sandbox.files.read('received'), bytes)).toBe(0);
-    }));
+    }),
+  );
 
   test.each([1, 2, 3, 4, 5, 6, 7])('a file of bytes is written whole (cut after %i messages)', (cut) =>
     withPeer({}, async (peer, _, sandbox) => {
@@ -128,7 +133,8 @@ describe('after a lost socket', () => {
       peer.messagesUntilCut = cut;
       expect((await sandbox.files.write('f', bytes)).size).toBe(bytes.byteLength);
       expect(Buffer.compare(await sandbox.files.read('f'), bytes)).toBe(0);
-    }));
+    }),
+  );
 
   test('a file from a source that cannot be read again is an error and leaves the old content', () =>
     withPeer({}, async (peer, _, sandbox) => {

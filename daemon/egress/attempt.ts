@@ -1,0 +1,95 @@
+// One attempt to get out, from its verdict to its last byte: what becomes an EgressDecision. Owns the record, once.
+
+import type { Socket } from 'node:net';
+import { hostText } from '../policy/host-name.ts';
+import type { Target } from './authority.ts';
+import type { DecisionRecord } from './messages.ts';
+import type { Verdict } from './verdict.ts';
+
+const MAX_HOST_TEXT = 255;
+const MAX_PATH_TEXT = 256;
+
+export interface AttemptOptions {
+  /** null: it was not readable. */
+  readonly target: Target | null;
+  /** What was sent as target, for the record of one that was not readable. */
+  readonly text: string;
+  readonly method: string | null;
+  /** Recorded without its query, which may hold secrets. */
+  readonly path: string | null;
+  /** As the command's own proxy credentials say: advisory within the sandbox. */
+  readonly execId: string | null;
+  readonly now: number;
+  readonly onFinished: (attempt: Attempt) => void;
+}
+
+export class Attempt {
+  readonly target: Target | null;
+  readonly execId: string | null;
+  readonly #options: AttemptOptions;
+  #verdict: Verdict | null = null;
+  #upstream: Socket | null = null;
+  #client: Socket | null = null;
+  #isFinished = false;
+
+  constructor(options: AttemptOptions) {
+    this.#options = options;
+    this.target = options.target;
+    this.execId = options.execId;
+  }
+
+  /** null: not judged yet. */
+  get verdict(): Verdict | null {
+    return this.#verdict;
+  }
+
+  judged(verdict: Verdict): void {
+    if (!this.#isFinished) this.#verdict = verdict;
+  }
+
+  /** Both ends, so that it can be cut. */
+  connected(client: Socket, upstream: Socket): void {
+    this.#client = client;
+    this.#upstream = upstream;
+  }
+
+  /** Ends it under another verdict, bytes and all. */
+  cut(verdict: Verdict): void {
+    this.judged(verdict);
+    this.#client?.destroy();
+    this.#upstream?.destroy();
+  }
+
+  finish(): void {
+    if (this.#isFinished || this.#verdict === null) return;
+    this.#isFinished = true;
+    this.#options.onFinished(this);
+  }
+
+  /** As it stands now. */
+  record(now: number): DecisionRecord | null {
+    const { target, text, method, path, execId } = this.#options;
+    if (this.#verdict === null) return null;
+    const { verdict, reason, rule, remedy } = this.#verdict;
+    const address = this.#upstream?.remoteAddress;
+    return {
+      at: new Date(this.#options.now).toISOString(),
+      host: target === null ? printable(text, MAX_HOST_TEXT) : hostText(target.host),
+      port: target?.port ?? 0,
+      ...(address === undefined ? {} : { address }),
+      ...(method === null ? {} : { method }),
+      ...(path === null ? {} : { path: printable(path.split('?')[0] ?? '', MAX_PATH_TEXT) }),
+      // What still waits for its confirmation has not been let out.
+      verdict: verdict === 'allow' ? 'allow' : 'deny',
+      reason,
+      rule: printable(rule, 400),
+      ...(remedy === undefined ? {} : { remedy }),
+      bytesUp: this.#upstream?.bytesWritten ?? 0,
+      bytesDown: this.#upstream?.bytesRead ?? 0,
+      ms: Math.max(0, now - this.#options.now),
+      ...(execId === null ? {} : { execId }),
+    };
+  }
+}
+
+const printable = (text: string, max: number): string => text.slice(0, max).replaceAll(/[^ -~]/g, '?');

@@ -1,0 +1,62 @@
+// Which header fields pass the proxy, in which form. Pure.
+
+import { hostText } from '../policy/host-name.ts';
+import type { HttpTarget } from './authority.ts';
+import { type RequestHead, valuesOf } from './request-head.ts';
+
+const HOP_BY_HOP: ReadonlySet<string> = new Set(['connection', 'keep-alive', 'proxy-connection', 'proxy-authorization', 'proxy-authenticate', 'te', 'trailer', 'transfer-encoding', 'upgrade', 'http2-settings']);
+/** What says who asks for whom: only a proxy could know, and the sandbox is none. */
+const SPOOFABLE: ReadonlySet<string> = new Set(['via', 'forwarded', 'x-real-ip', 'client-ip', 'true-client-ip']);
+/** Written anew from what was judged. */
+const REWRITTEN: ReadonlySet<string> = new Set(['host', 'content-length', 'expect']);
+
+export type UpgradeWish = 'none' | 'websocket' | 'other';
+
+export function upgradeOf(head: RequestHead): UpgradeWish {
+  const wishes = valuesOf(head, 'upgrade');
+  if (wishes.length === 0) return 'none';
+  const isWebSocket = wishes.length === 1 && wishes[0]?.toLowerCase() === 'websocket' && head.method === 'GET' && head.body.kind === 'none';
+  return isWebSocket && connectionOptions(head.fields).has('upgrade') ? 'websocket' : 'other';
+}
+
+export const wantsClose = (head: RequestHead): boolean => {
+  const options = connectionOptions([...head.fields, ...valuesOf(head, 'proxy-connection').map((value) => ['connection', value] as const)]);
+  return head.isHttp10 || options.has('close');
+};
+
+/** Flat list of names and values, as node:http takes them. */
+export function upstreamFields(head: RequestHead, target: HttpTarget, upgrade: UpgradeWish): string[] {
+  const named = connectionOptions(head.fields);
+  const passes = (name: string): boolean =>
+    !HOP_BY_HOP.has(name) && !SPOOFABLE.has(name) && !REWRITTEN.has(name) && !named.has(name) && !name.startsWith('x-forwarded-') && !name.startsWith('proxy-');
+  const out = ['Host', `${hostText(target.host)}${target.port === 80 ? '' : `:${target.port}`}`];
+  for (const [name, value] of head.fields) if (passes(name.toLowerCase())) out.push(name, value);
+  if (head.body.kind === 'length') out.push('Content-Length', String(head.body.bytes));
+  else if (head.body.kind === 'chunked') out.push('Transfer-Encoding', 'chunked');
+  else if (['POST', 'PUT', 'PATCH'].includes(head.method)) out.push('Content-Length', '0');
+  out.push('Connection', upgrade === 'websocket' ? 'Upgrade' : 'close');
+  if (upgrade === 'websocket') out.push('Upgrade', 'websocket');
+  return out;
+}
+
+/** Of an answer: lines without those that are this connection's own business. */
+export function downstreamLines(rawFields: readonly string[]): string[] {
+  const pairs: [string, string][] = [];
+  for (let at = 0; at + 1 < rawFields.length; at += 2) pairs.push([rawFields[at] ?? '', rawFields[at + 1] ?? '']);
+  const named = connectionOptions(pairs);
+  return pairs
+    .filter(([name]) => !HOP_BY_HOP.has(name.toLowerCase()) && !named.has(name.toLowerCase()) && name.toLowerCase() !== 'content-length')
+    .map(([name, value]) => `${name}: ${value}`);
+}
+
+/** The command's id from its proxy credentials, if they have that form. */
+export function execIdOf(head: RequestHead): string | null {
+  const match = /^Basic ([A-Za-z0-9+/=]{1,400})$/i.exec(valuesOf(head, 'proxy-authorization')[0] ?? '');
+  const user = Buffer.from(match?.[1] ?? '', 'base64').toString('latin1').split(':')[0] ?? '';
+  return /^[A-Za-z0-9_-]{1,64}$/.test(user) ? user : null;
+}
+
+function connectionOptions(fields: RequestHead['fields']): ReadonlySet<string> {
+  const values = valuesOf({ fields }, 'connection');
+  return new Set(values.flatMap((value) => value.split(',').map((option) => option.trim().toLowerCase())).filter((option) => option !== ''));
+}

@@ -1,0 +1,68 @@
+// The judge: may this target be reached, and may these addresses be dialled for it? Pure and total; the order of the
+// rules is the order of this file. Resolving, dialling and asking are others' business.
+
+import type { GrantedEgress } from '../policy/egress-policy.ts';
+import { type HostPattern, matchesHost, parseHostPattern } from '../policy/host-pattern.ts';
+import { type AddressRules, judgeAddress } from './address-judge.ts';
+import type { Target } from './authority.ts';
+import { blockedDomain } from './name-rules.ts';
+import { allow, deny, type Verdict } from './verdict.ts';
+
+export interface CompiledPolicy {
+  readonly mode: GrantedEgress['mode'];
+  readonly allow: readonly HostPattern[];
+  readonly deny: readonly HostPattern[];
+  readonly ask: readonly HostPattern[];
+}
+
+export interface OperatorRules extends AddressRules {
+  /** Names and addresses that operators closed. */
+  readonly blockedHosts: readonly HostPattern[];
+}
+
+export const MAX_ADDRESSES = 16;
+/** Ports that need no naming. Plain HTTP on 443 is a request like any other; a tunnel to 443 must carry TLS. */
+const USUAL_PORTS = { http: new Set([80, 443]), tunnel: new Set([443]) } as const;
+
+/** Entries that do not parse are none: grantEgress has refused them before. */
+export function compilePolicy(granted: GrantedEgress): CompiledPolicy {
+  const compile = (texts: readonly string[]): HostPattern[] => texts.map(parseHostPattern).filter((pattern) => pattern !== null);
+  return { mode: granted.mode, allow: compile(granted.allow), deny: compile(granted.deny), ask: compile(granted.ask) };
+}
+
+/** By name and port; null stands for what the grammar did not read. */
+export function judgeTarget(target: Target | null, policy: CompiledPolicy, operator: Pick<OperatorRules, 'blockedHosts'>): Verdict {
+  if (target === null) return deny('unparseable', 'builtin:grammar');
+  const { host, port, via } = target;
+  if (policy.mode === 'off') return deny('egressOff', 'mode:off');
+  const domain = host.kind === 'name' ? blockedDomain(host.text) : null;
+  if (domain !== null) return deny('nameBlocked', `builtin:${domain}`);
+  const blocked = operator.blockedHosts.find((pattern) => applies(pattern, target));
+  if (blocked !== undefined) return deny('operatorBlocked', `operator:${blocked.text}`);
+  const denied = policy.deny.find((pattern) => applies(pattern, target));
+  if (denied !== undefined) return deny('policyDenied', `policy.deny:${denied.text}`);
+
+  const named = policy.allow.find((pattern) => grants(pattern, target));
+  if (named !== undefined) return allow(`policy.allow:${named.text}`);
+  const asked = policy.ask.find((pattern) => grants(pattern, target));
+  if (asked !== undefined) return { ...deny('confirmationMissing', `policy.ask:${asked.text}`), verdict: 'ask' };
+  const isKnown = [...policy.allow, ...policy.ask].some((pattern) => matchesHost(pattern, host));
+  if (policy.mode === 'allowlist' && !isKnown) return deny('notAllowed', 'mode:allowlist');
+  if (policy.mode === 'allowlist' || !USUAL_PORTS[via].has(port)) return deny('portNotAllowed', `builtin:port:${port}`);
+  return allow('mode:open');
+}
+
+/** All or nothing: one address that may not be dialled denies them all. */
+export function judgeAddresses(addresses: readonly string[], rules: AddressRules): Verdict {
+  if (addresses.length === 0) return deny('notResolved', 'builtin:noAddress');
+  if (addresses.length > MAX_ADDRESSES) return deny('tooManyAnswers', `builtin:answers:${MAX_ADDRESSES}`);
+  const verdicts = addresses.map((address) => judgeAddress(address, rules));
+  return verdicts.find(({ verdict }) => verdict !== 'allow') ?? verdicts[0] ?? deny('notResolved', 'builtin:noAddress');
+}
+
+/** An entry that closes says nothing of ports, or one. */
+const applies = (pattern: HostPattern, { host, port }: Target): boolean => (pattern.port === null || pattern.port === port) && matchesHost(pattern, host);
+
+/** An entry that opens says a port, or means the usual ones. */
+const grants = (pattern: HostPattern, { host, port, via }: Target): boolean =>
+  (pattern.port === null ? USUAL_PORTS[via].has(port) : pattern.port === port) && matchesHost(pattern, host);

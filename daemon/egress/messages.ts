@@ -1,0 +1,68 @@
+// What daemon and egress process say to each other over IPC. Both sides parse: the egress process reads what tenants
+// send, so the daemon trusts it with nothing but its own sandboxes' traffic.
+
+import { z } from 'zod';
+import { EgressDecision } from '../../client/protocol/exec.ts';
+import { SandboxId } from '../../client/protocol/names.ts';
+import { GrantedEgress } from '../policy/egress-policy.ts';
+
+const Text = z.string().max(512);
+
+/** A decision as the egress process reports it, bounded. */
+export const DecisionRecord = EgressDecision.omit({ execId: true }).extend({
+  host: Text, address: Text.optional(), method: z.string().max(32).optional(), path: Text.optional(), reason: z.string().max(64), rule: Text, remedy: Text.optional(),
+  execId: z.string().max(64).optional(),
+});
+export type DecisionRecord = z.infer<typeof DecisionRecord>;
+
+export const EgressLimits = z.strictObject({
+  /** Connections of one sandbox at once. */
+  connections: z.int().min(1).max(4096),
+  /** New requests of one sandbox per second, with bursts of twice that. */
+  requestsPerSecond: z.int().min(1).max(100_000),
+  /** Bytes that one sandbox may send, and receive, in its life. */
+  bytesUp: z.int().min(0),
+  bytesDown: z.int().min(0),
+  /** Milliseconds without a byte after which a connection ends. */
+  idleMs: z.int().min(100),
+  /** Milliseconds after which a connection ends whatever it does. */
+  lifetimeMs: z.int().min(1000),
+});
+export type EgressLimits = z.infer<typeof EgressLimits>;
+
+export const ToEgress = z.discriminatedUnion('t', [
+  z.strictObject({
+    t: z.literal('configure'),
+    identity: z.strictObject({ uid: z.int().min(1), gid: z.int().min(1) }),
+    servers: z.array(z.strictObject({ address: z.string(), port: z.int() })).max(8),
+    allowPrivate: z.array(z.string()).max(256),
+    blocklistExtra: z.array(z.string()).max(100_000),
+    limits: EgressLimits,
+  }),
+  /** Policy of a sandbox, new or changed, and what it has used before. */
+  z.strictObject({ t: z.literal('policy'), sandbox: SandboxId, policy: GrantedEgress, usedUp: z.number().min(0), usedDown: z.number().min(0) }),
+  z.strictObject({ t: z.literal('forget'), sandbox: SandboxId }),
+  /** Comes with a socket. */
+  z.strictObject({ t: z.literal('connection'), sandbox: SandboxId }),
+  z.strictObject({ t: z.literal('flush'), call: z.int(), sandbox: SandboxId, execId: z.string() }),
+  z.strictObject({ t: z.literal('explain'), call: z.int(), sandbox: SandboxId, url: z.string().max(4096) }),
+  z.strictObject({ t: z.literal('answer'), call: z.int(), answer: z.enum(['allow-once', 'allow-session', 'deny', 'timeout', 'nobody']) }),
+]);
+export type ToEgress = z.infer<typeof ToEgress>;
+
+export const FromEgress = z.discriminatedUnion('t', [
+  /** Code is loaded; the configuration may come. */
+  z.strictObject({ t: z.literal('loaded') }),
+  /** Rights are dropped; connections may come. */
+  z.strictObject({ t: z.literal('ready') }),
+  z.strictObject({ t: z.literal('refused'), cause: z.string().max(1000) }),
+  /** The socket of the last connection has arrived. */
+  z.strictObject({ t: z.literal('taken') }),
+  /** An attempt that is over. */
+  z.strictObject({ t: z.literal('decision'), sandbox: SandboxId, decision: DecisionRecord }),
+  /** Attempts of the command that still go on, as they stand. */
+  z.strictObject({ t: z.literal('flushed'), call: z.int(), open: z.array(DecisionRecord).max(128) }),
+  z.strictObject({ t: z.literal('explained'), call: z.int(), decision: DecisionRecord }),
+  z.strictObject({ t: z.literal('ask'), call: z.int(), sandbox: SandboxId, decision: DecisionRecord }),
+]);
+export type FromEgress = z.infer<typeof FromEgress>;
