@@ -32,7 +32,9 @@ export class ProgramError extends Error {
 /** Answers standard output (its tail, when it is long); throws ProgramError. `env` is added to the inherited environment. */
 export async function runProgram(program: string, args: readonly string[], options: RunOptions): Promise<string> {
   options.signal?.throwIfAborted();
-  const child = spawn('env', [...Object.entries(options.env ?? {}).map(([name, value]) => `${name}=${value}`), program, ...args], {
+  const settings = Object.entries(options.env ?? {}).map(([name, value]) => `${name}=${value}`);
+  // What goes into an image is for every uid to read, whatever umask this process has.
+  const child = spawn('sh', ['-c', 'umask 022; exec env "$@"', 'sh', ...settings, program, ...args], {
     cwd: options.cwd,
     stdio: ['ignore', 'pipe', 'pipe'],
     // Its own process group, so that what it started ends with it.

@@ -75,4 +75,6 @@ export async function layOutNode(options: FetchOptions): Promise<void> {
     await chmod(path.join(npmHome, 'bin', `${name}-cli.js`), 0o755);
     await symlink(`../lib/node_modules/npm/bin/${name}-cli.js`, path.join(bin, name));
   }
+  // Directories made here have the umask of this process; in the image everybody reads them.
+  await runProgram('chmod', ['-R', 'u=rwX,go=rX', options.prefix], { timeoutMs: 60_000 });
 }

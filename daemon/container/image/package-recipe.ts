@@ -1,6 +1,6 @@
 // The offline recipe: Debian packages and Node become a root file system as a tar file. Needs mmdebstrap and the
 // host's package sources, no registry of images and no engine.
-import { copyFile, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { SandboxError } from '../../../client/protocol/errors.ts';
 import { type AptSource, debianSourceLines, parseDeb822, parseOneLine } from './apt-sources.ts';
@@ -70,6 +70,8 @@ export async function buildRootFileSystem(options: PackageRecipeOptions): Promis
     await mkdir(build, { recursive: true, mode: 0o755 });
     await copyFile(path.join(recipe.directory, 'finish.sh'), path.join(build, 'finish.sh'));
     await layOutNode({ recipe, prefix: path.join(stage, 'usr', 'local'), workDir, onProgress, signal });
+    // Its mode becomes that of the image's /usr.
+    await chmod(path.join(stage, 'usr'), 0o755);
     const sources = debianSourceLines(await hostSources(), await hostCodename());
     const dump = await runProgram('apt-config', ['dump'], { timeoutMs: 10_000, signal });
     const aptSettings = dump.split('\n').filter((line) => INHERITED_APT_SETTINGS.test(line));
