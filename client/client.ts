@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout } from 'node:timers/promises';
 import { Connection } from './connection.ts';
 import { ClientError, SandboxError } from './errors.ts';
-import type { EventEnvelope, OpenResult, Params, Role, SandboxInfo } from './protocol/index.ts';
+import type { EgressDecision, EventEnvelope, OpenResult, Params, Role, SandboxInfo } from './protocol/index.ts';
 import { Sandbox, type CloseOptions, type ExtendOptions, type SandboxLease } from './sandbox.ts';
 
 const RESUME_MS = 600_000;
@@ -21,6 +21,8 @@ export interface ConnectOptions {
   /** Milliseconds one attempt to connect may take; default 10,000. */
   readonly connectTimeoutMs?: number | undefined;
   readonly reconnect?: ReconnectOptions | undefined;
+  /** Told of every egress decision in sandboxes this client controls, as it is made; what happens while no socket is up is only in the results. */
+  readonly onEgress?: ((decision: EgressDecision, sandboxId: string) => void) | undefined;
 }
 
 export interface ReconnectOptions {
@@ -52,6 +54,7 @@ interface Opened {
 export class Cloister {
   readonly #opened = new Map<string, Opened>();
   #connection!: Connection;
+  #onEgress: ConnectOptions['onEgress'];
 
   private constructor() {
     // connect() finishes the construction.
@@ -64,6 +67,7 @@ export class Cloister {
   static async connect(options: ConnectOptions): Promise<Cloister> {
     const cloister = new Cloister();
     const { signal, reconnect } = options;
+    cloister.#onEgress = options.onEgress;
     cloister.#connection = await Connection.open(
       {
         url: options.url,
@@ -91,7 +95,7 @@ export class Cloister {
     return { tenant, role };
   }
 
-  /** Checks the daemon's signatures: `verifyReceipt(sandbox.receipt, createPublicKey(cloister.receiptKey))`. PEM. */
+  /** Checks the daemon's signatures: `verifyReceipt(sandbox.receipt, cloister.receiptKey)`. PEM. */
   get receiptKey(): string {
     return this.#connection.hello.receiptKey;
   }
@@ -186,6 +190,8 @@ export class Cloister {
   #onEvent(event: EventEnvelope): void {
     if (event.event === 'session.ended') {
       this.#end(event.sandbox, new SandboxError(event.code, `Cannot use sandbox ${event.sandbox}: it ended (${event.reason})`));
+    } else if (event.event === 'egress.decision') {
+      this.#onEgress?.(event.decision, event.sandbox);
     } else if (event.event === 'session.leaseLost') {
       this.#end(event.sandbox, new SandboxError('LEASE_LOST', `Cannot use sandbox ${event.sandbox}: another connection took it over`));
     }

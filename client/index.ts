@@ -9,6 +9,7 @@ export {
 } from './client.ts';
 export { ClientError, SandboxError, type ClientErrorCode, type ErrorCode, type Retry } from './errors.ts';
 export type { AttachOptions, Data, ExecOptions, OutputCallback, ReadOptions, Stdin } from './exec-options.ts';
+export type { SandboxEgress } from './egress.ts';
 export type { Execution } from './execution.ts';
 export type {
   CopyOptions,
@@ -21,12 +22,13 @@ export type {
   StatOptions,
   WriteFileOptions,
 } from './files.ts';
-export { verifyReceipt } from './protocol/receipt-signature.ts';
+export { verifyReceipt } from './verify-receipt.ts';
 export type { PortUrlOptions, SandboxPorts } from './ports.ts';
 export type { Shell, ShellRunOptions, ShellRunResult } from './shell.ts';
 export type { OutputChunk } from './output-chunk.ts';
 export type {
   EgressDecision,
+  EgressInForce,
   EgressPolicy,
   ExecInfo,
   ExecResult,

@@ -27,6 +27,8 @@ const RULES: { readonly [O in Operation]: Rule<O> } = {
   'files.chmod': true,
   'files.readlink': true,
   'files.symlink': false,
+  'egress.set': true,
+  'egress.explain': true,
   'ports.url': true,
 };
 

@@ -2,6 +2,7 @@
 
 import { randomBytes } from 'node:crypto';
 import type { Connection } from './connection.ts';
+import { SandboxEgress } from './egress.ts';
 import { SandboxError } from './errors.ts';
 import { startParams, type AttachOptions, type ExecOptions } from './exec-options.ts';
 import { Execution, type ExecutionHost } from './execution.ts';
@@ -43,6 +44,7 @@ export interface SandboxLease {
 export class Sandbox {
   readonly files: SandboxFiles;
   readonly ports: SandboxPorts;
+  readonly egress: SandboxEgress;
   readonly #lease: SandboxLease;
   readonly #opened: OpenResult;
   readonly #host: ExecutionHost;
@@ -55,6 +57,7 @@ export class Sandbox {
     this.#opened = opened;
     this.files = new SandboxFiles(lease, opened.id);
     this.ports = new SandboxPorts(lease, opened.id);
+    this.egress = new SandboxEgress(lease, opened.id);
     this.#host = {
       connection: lease.connection,
       id: opened.id,

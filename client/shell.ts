@@ -1,15 +1,21 @@
 // A shell that keeps its state between runs: one bash process, one run at a time. Owns where a run's output ends and how
 // a run is interrupted; the process itself is an ordinary Execution.
 //
-// bash reads from a pipe: first `eval` of the run's text, then a line that prints a marker on both streams. The marker is
-// 128 random bits made for this run, and the run's own stdin is /dev/null, so output can't contain it before its time.
+// bash reads one line per run from a pipe: print a mark, `eval` the run's text, print a mark with its status. bash takes in
+// the whole line before it does any of it, so nothing that knows the marker lies where the run could read it. Marks go to
+// copies of stdout and stderr, which a run that redirects the shell's own leaves alone.
+// A run that reads bash's memory could end itself early: then it has lied about itself and about no other.
+//
+// An interrupt is SIGINT to the shell's process group, then a line that prints a mark of its own: the signal drops whatever
+// is left of the run, its closing mark included. It is sent only while a run is executed, because bash would also drop what
+// it has read of a line, and its line begins with newlines, of which nothing is missed.
 
 import { randomBytes } from 'node:crypto';
 import { ClientError } from './errors.ts';
 import type { Execution } from './execution.ts';
 import type { ExecOptions } from './exec-options.ts';
 import type { OutputChunk } from './output-chunk.ts';
-import { type RunOutput, ShellOutput } from './shell-output.ts';
+import { JOB, type RunOutput, ShellOutput, STARTED, STILL_THERE } from './shell-output.ts';
 
 export interface ShellRunOptions {
   /** Milliseconds, then the run is interrupted (SIGINT, then SIGKILL to what it started); the shell and its state stay. */
@@ -39,12 +45,26 @@ export interface ShellHost {
   exec(command: readonly string[], options: ExecOptions): Execution;
 }
 
-const INTERRUPT_GRACE_MS = 2000;
+const INTERRUPTS = 4;
+const FIRST_GRACE_MS = 2000;
+const GRACE_MS = 1000;
 /** Interactive, because only such a bash survives SIGINT and drops the rest of the run; everything else of that is switched off. */
 const BASH = ['bash', '--noprofile', '--norc', '--noediting', '-i'];
-const PREPARE = 'PS1= PS2=; set +H +o history; shopt -u checkwinsize\n';
-/** SIGKILL to all descendants of a process, children last so that none is missed by re-parenting. */
-const KILL_DESCENDANTS = 'walk() { for c in $(cat /proc/$1/task/*/children 2>/dev/null); do walk $c; kill -9 $c; done; }; walk "$1"';
+/** Copies of stdout and stderr, where commands do not look for any. */
+const OUT = 198;
+const ERR = 199;
+/** Prints a mark for each child there is: the jobs of earlier runs. */
+const JOBS = '__cloister_jobs';
+const PREPARE = `PS1= PS2=; set +H +o history; shopt -u checkwinsize; exec ${OUT}>&1 ${ERR}>&2
+${JOBS}() {
+  \\builtin local ${JOBS}= IFS=' '
+  if \\builtin read -r ${JOBS} </proc/$$/task/$$/children; then \\builtin :; fi
+  for ${JOBS} in $${JOBS}; do \\builtin printf '%s:%d\\n' "$1" "$((${JOB} + ${JOBS}))" >&${OUT}; done
+}
+`;
+/** SIGKILL to the descendants of a process, but for those that were there before the run and what these started. */
+const KILL_DESCENDANTS =
+  'tree() ( for child in $(cat /proc/$1/task/*/children 2>/dev/null); do case " $keep " in *" $child "*) ;; *) echo $child; tree $child ;; esac; done ); keep=$2; kill -9 $(tree "$1")';
 
 /**
  * A bash whose directory, variables, functions and background jobs survive from run to run.
@@ -106,7 +126,7 @@ export class Shell {
     this.#output = output;
     void pump(process, output);
     const ready = output.next(newMarker());
-    await process.write(PREPARE + markerLine(ready.marker, '$$'));
+    await process.write(`${PREPARE}${mark(ready.marker, '$$')}\n`);
     const end = await ready.end;
     if (end.status !== null) {
       this.#pid = String(end.status);
@@ -127,18 +147,20 @@ export class Shell {
     const output = (this.#output as ShellOutput).next(newMarker(), options);
     const startedAt = performance.now();
     let outcome: ShellRunResult['outcome'] = 'exited';
+    let interrupting: Promise<void> | undefined;
     const interrupt = (cause: 'timedOut' | 'killed') => {
       if (outcome !== 'exited') return;
       outcome = cause;
-      void this.#interrupt(process, output);
+      interrupting = this.#interrupt(process, output);
     };
     const timer = options.timeoutMs === undefined ? undefined : setTimeout(() => interrupt('timedOut'), options.timeoutMs);
     const onAbort = () => interrupt('killed');
     options.signal?.addEventListener('abort', onAbort, { once: true });
     try {
       if (options.signal?.aborted === true) return { outcome: 'killed', exitCode: null, ...output.text(), durationMs: 0, stateLost: false };
-      await process.write(`{ eval ${quote(command)}; } </dev/null\n${markerLine(output.marker, '$?')}`);
+      await process.write(runLine(output.marker, command));
       const end = await output.end;
+      await interrupting;
       if (end.status === null) {
         this.#process = null;
         const result = await process.result;
@@ -163,13 +185,29 @@ export class Shell {
     }
   }
 
+  /** Ends the run; where neither SIGINT nor the death of what it started does, the shell goes too. */
   async #interrupt(process: Execution, output: RunOutput): Promise<void> {
-    await process.kill('SIGINT').catch(() => undefined);
-    const timer = setTimeout(() => {
-      if (this.#pid !== null) void this.#host.exec(['sh', '-c', KILL_DESCENDANTS, 'sh', this.#pid], {}).result.catch(() => undefined);
-    }, INTERRUPT_GRACE_MS);
-    await output.end;
-    clearTimeout(timer);
+    for (let n = 1; n <= INTERRUPTS; n += 1) {
+      const graceMs = n === 1 ? FIRST_GRACE_MS : GRACE_MS;
+      await within(output.started, graceMs);
+      if (n > 1) await this.#killStarted(output);
+      if (output.isOver) return;
+      output.expect(STILL_THERE + n);
+      try {
+        await process.kill('SIGINT');
+        void process.write(`\n\n\n\n${mark(output.marker, String(STILL_THERE + n))}\n`).catch(() => undefined);
+      } catch {
+        // The connection is lost for good or the shell has ended: its result says which.
+        return;
+      }
+      if (await within(output.end, graceMs)) return;
+    }
+    await process.kill().catch(() => undefined);
+  }
+
+  async #killStarted({ jobs }: RunOutput): Promise<void> {
+    if (this.#pid === null) return;
+    await this.#host.exec(['sh', '-c', KILL_DESCENDANTS, 'sh', this.#pid, jobs.join(' ')], { timeoutMs: 5000 }).result.catch(() => undefined);
   }
 }
 
@@ -184,7 +222,22 @@ async function pump(process: Execution, output: ShellOutput): Promise<void> {
 
 const newMarker = (): string => randomBytes(16).toString('hex');
 
-/** Prints the marker and a number on stdout, the marker on stderr. */
-const markerLine = (marker: string, status: string): string => `printf '${marker} %s\\n' "${status}"; printf '${marker}\\n' >&2\n`;
+/** Prints a mark on both streams, and shows nothing of it when the shell traces. No quotes: bash may lose the beginning of it to an interrupt and must not wait for one. */
+const mark = (marker: string, code: string): string =>
+  `{ ${[OUT, ERR].map((fd) => `\\builtin printf %s:%s\\\\n ${marker} ${code} >&${fd}`).join('; ')}; } 2>/dev/null`;
+
+const runLine = (marker: string, command: string): string =>
+  `{ ${JOBS} ${marker}; } 2>/dev/null; ${mark(marker, String(STARTED))}; { \\builtin eval ${quote(command)}; } </dev/null; ${mark(marker, '$?')}\n`;
 
 const quote = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
+
+/** False: it had not settled when the time was over. */
+async function within(promise: Promise<unknown>, ms: number): Promise<boolean> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<false>((resolve) => (timer = setTimeout(() => resolve(false), ms)));
+  try {
+    return await Promise.race([promise.then(() => true), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -6,7 +6,12 @@ import { isAbsolute } from 'node:path';
 import { z } from 'zod';
 import { DEFAULT_LIMITS, Limits } from '../client/protocol/limits.ts';
 import { Name } from '../client/protocol/names.ts';
-import { DEFAULT_PROFILE, ProfileTable } from './policy/profiles.ts';
+import { neverAllowed } from './egress/address-judge.ts';
+import { parseCidr } from './egress/cidr.ts';
+import { DEFAULT_EGRESS_LIMITS, EgressLimits } from './egress/messages.ts';
+import { parseNameServer } from './egress/name-server.ts';
+import { parseHostPattern } from './policy/host-pattern.ts';
+import { BUILT_IN_PROFILES, DEFAULT_PROFILE, ProfileTable } from './policy/profiles.ts';
 
 const AbsolutePath = z.string().max(4096).refine(isAbsolute, 'must be an absolute path');
 const Listen = z.string().regex(/^(\[[0-9a-f:]+\]|[a-z0-9.-]+):\d{1,5}$/i, 'must be HOST:PORT');
@@ -101,6 +106,25 @@ export const Config = z.strictObject({
       uidRange: z.tuple([z.int().min(1000), z.int().max(4_000_000_000)]).default([200_000, 265_535]),
     })
     .prefault({}),
+  egress: z
+    .strictObject({
+      /** Hosts, `*.suffixes` and ranges that no sandbox reaches, beyond the built-in ones. */
+      blocklistExtra: z.array(z.string().refine((text) => parseHostPattern(text) !== null || parseCidr(text) !== null, 'must be a host, *.suffix or range')).max(100_000).default([]),
+      /** Name servers, ADDRESS[:PORT]; those of the host unless given. */
+      resolver: z
+        .preprocess((value) => (typeof value === 'string' ? [value] : value), z.array(z.string().refine((text) => parseNameServer(text) !== null, 'must be ADDRESS or ADDRESS:PORT')).max(8))
+        .default([]),
+      /** Ranges that are no public internet and that sandboxes may reach all the same, if their policy names the host. */
+      allowPrivate: z
+        .array(z.string().refine((text) => parseCidr(text) !== null, 'must be a range like 10.1.0.0/16').refine((text) => !isNeverAllowed(text), 'can\'t be allowed: metadata or no place to send to'))
+        .max(256)
+        .default([]),
+      /** User and group of the egress process; outside workspace.uidRange. */
+      uid: z.int().min(1000).max(4_000_000_000).default(199_999),
+      /** What one sandbox may use: connections at once, requests per second, bytes in its life, milliseconds idle and alive per connection. */
+      limits: EgressLimits.partial().transform((limits): EgressLimits => ({ ...DEFAULT_EGRESS_LIMITS, ...(limits as Partial<EgressLimits>) })).prefault({}),
+    })
+    .prefault({}),
   audit: z
     .strictObject({
       /** The audit log; in the state directory unless given. */
@@ -114,16 +138,21 @@ export const Config = z.strictObject({
     })
     .prefault({}),
   /** Browser origins that may connect besides the daemon's own. */
-  origins: z.array(z.url()).max(32).default([]),
+  origins: z.array(z.url({ protocol: /^https?$/, error: 'must be an origin of http or https' })).max(32).default([]),
   /** What SIGTERM does with sandboxes: leave them to the next daemon, or close them. */
   onExit: z.enum(['keep', 'close']).default('close'),
   /** How long SIGTERM waits for running commands. */
   drainMs: z.int().min(0).max(3_600_000).default(10_000),
-});
+}).refine(({ egress, workspace: { uidRange } }) => egress.uid < uidRange[0] || egress.uid > uidRange[1], { path: ['egress', 'uid'], message: 'lies in workspace.uidRange' });
 export type Config = z.infer<typeof Config>;
 
 /** Environment names that are not configuration keys. */
 const OTHER_VARIABLES = new Set(['CLOISTER_URL', 'CLOISTER_TOKEN', 'CLOISTER_CONFIG']);
+
+function isNeverAllowed(text: string): boolean {
+  const cidr = parseCidr(text);
+  return cidr !== null && neverAllowed(cidr) !== null;
+}
 
 export class ConfigError extends Error {
   readonly problems: readonly string[];
@@ -148,36 +177,52 @@ export function loadConfig(sources: ConfigSources): Config {
   const merged = sources.file === undefined ? {} : readFile(sources.file, problems);
   for (const [name, value] of Object.entries(sources.env)) {
     if (!name.startsWith('CLOISTER_') || name.startsWith('CLOISTER_TEST_') || OTHER_VARIABLES.has(name) || value === undefined) continue;
-    const path = pathOf(name.slice('CLOISTER_'.length), Config);
-    if (path === null) problems.push(`${name}: no such key`);
-    else setPath(merged, path, parseValue(value));
+    const found = pathOf(name.slice('CLOISTER_'.length), Config);
+    if (found === null) problems.push(`${name}: no such key`);
+    else setPath(merged, found.path, parseValue(value, found.schema));
   }
   for (const [key, value] of Object.entries(sources.options)) if (value !== undefined) merged[key] = value;
   const parsed = Config.safeParse(merged);
   if (!parsed.success) problems.push(...parsed.error.issues.map((issue) => `${issue.path.join('.') || '(top)'}: ${issue.message}`));
+  else problems.push(...contradictions(parsed.data));
   if (problems.length > 0 || !parsed.success) throw new ConfigError(problems);
   return parsed.data;
+}
+
+/** Values that are fine by themselves and could not work together: found now, not at the first session. */
+function contradictions({ engine, images, profiles, defaults, ceilings, workspace }: Config): string[] {
+  const problems: string[] = [];
+  if (!Object.hasOwn(BUILT_IN_PROFILES, defaults.profile) && !Object.hasOwn(profiles, defaults.profile)) problems.push(`defaults.profile: ${defaults.profile} is neither built in nor in profiles`);
+  if (defaults.image !== 'base' && !Object.hasOwn(images.allow, defaults.image)) problems.push(`defaults.image: ${defaults.image} is not in images.allow`);
+  if (!engine.runtimes.includes(engine.runtime)) problems.push(`engine.runtime: ${engine.runtime} is not in engine.runtimes`);
+  if (workspace.uidRange[0] > workspace.uidRange[1]) problems.push('workspace.uidRange: the first uid is above the last');
+  for (const key of Object.keys(defaults.limits) as (keyof Limits)[]) {
+    const [value, maximum] = [defaults.limits[key], ceilings.perSandbox[key]];
+    if (value !== undefined && maximum !== undefined && value > maximum) problems.push(`defaults.limits.${key}: ${value} is above ceilings.perSandbox.${key}, ${maximum}`);
+  }
+  return problems;
 }
 
 function readFile(path: string, problems: string[]): Record<string, unknown> {
   try {
     return z.record(z.string(), z.unknown()).parse(JSON.parse(readFileSync(path, 'utf8')));
   } catch (error) {
-    problems.push(`${path}: ${error instanceof Error ? error.message.split('\n')[0] : 'unreadable'}`);
+    const cause = error instanceof z.ZodError ? 'is not a JSON object' : error instanceof Error ? error.message.split('\n')[0] : 'unreadable';
+    problems.push(`${path}: ${cause}`);
     return {};
   }
 }
 
 /** `POOL_MAX_SESSIONS` -> pool.maxSessions: the words are matched against the schema's keys. */
-function pathOf(words: string, schema: unknown): string[] | null {
+function pathOf(words: string, schema: unknown): { readonly path: string[]; readonly schema: unknown } | null {
   const shape = shapeOf(schema);
   if (shape === null) return null;
   for (const key of Object.keys(shape)) {
     const screaming = key.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase();
-    if (words === screaming) return [key];
+    if (words === screaming) return { path: [key], schema: shape[key] };
     if (words.startsWith(`${screaming}_`)) {
       const rest = pathOf(words.slice(screaming.length + 1), shape[key]);
-      if (rest !== null) return [key, ...rest];
+      if (rest !== null) return { path: [key, ...rest.path], schema: rest.schema };
     }
   }
   return null;
@@ -203,7 +248,9 @@ function setPath(target: Record<string, unknown>, path: readonly string[], value
   setPath(child as Record<string, unknown>, rest, value);
 }
 
-function parseValue(text: string): unknown {
+/** JSON, or the text itself where the key takes text: a name like `1` or `true` stays one. */
+function parseValue(text: string, schema: unknown): unknown {
+  if (schema instanceof z.ZodType && schema.safeParse(text).success) return text;
   try {
     return JSON.parse(text) as unknown;
   } catch {

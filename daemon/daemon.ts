@@ -1,5 +1,6 @@
 // The composition root: everything that exists, wired by hand, in the order it starts. Stopping is the reverse.
 
+import { getServers } from 'node:dns';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SandboxError } from '../client/protocol/errors.ts';
@@ -7,11 +8,14 @@ import { Routes } from './admin/routes.ts';
 import { loadSigningKeys, verifyToken } from './auth/token.ts';
 import type { Config } from './config.ts';
 import { openEngine } from './container/open-engine.ts';
+import { EgressProcess } from './egress/egress-process.ts';
+import { parseNameServer } from './egress/name-server.ts';
 import { SpoolStore } from './exec/spool-store.ts';
 import type { Connection } from './gateway/connection.ts';
 import { createDispatch } from './gateway/handlers.ts';
 import { previewKey } from './gateway/ports/preview-pass.ts';
 import { PreviewServer } from './gateway/ports/preview-server.ts';
+import { RefusalRecord } from './gateway/refusal-record.ts';
 import { Gateway } from './gateway/server.ts';
 import { writeFileAtomic } from './observe/atomic-file.ts';
 import { AuditLog } from './observe/audit-log.ts';
@@ -22,6 +26,7 @@ import type { PolicySource } from './policy/grant-policy.ts';
 import { ClientRegistry } from './session/client-registry.ts';
 import { SessionPool } from './session/pool.ts';
 import { Quotas } from './session/quota.ts';
+import { recordAnyway } from './session/record-anyway.ts';
 import { SandboxFactory } from './session/sandbox-factory.ts';
 import { SandboxRecords } from './session/sandbox-record.ts';
 import { prepareArtifacts } from './setup/prepare-artifacts.ts';
@@ -101,9 +106,15 @@ export async function startDaemon(config: Config, environment: DaemonEnvironment
     undo.push(() => audit.close());
     const tokenKeys = await loadSigningKeys(keyPathOf(stateDir));
     const receiptKeys = await loadSigningKeys(receiptKeyPathOf(stateDir));
+    const egress = startableEgress(config, clock, log);
+    undo.push(() => egress.stop());
     const factory = new SandboxFactory({
       driver: engine.driver, instanceId, stateDir, seccompDir: join(environment.packageRoot, 'seccomp'), runtimeDirs, workspaces,
-      records: sandboxRecords, spools: new SpoolStore({ dir: join(stateDir, 'spool'), log }), receiptKey: receiptKeys.privateKey, clock, log, daemonVersion: version,
+      records: sandboxRecords, spools: new SpoolStore({ dir: join(stateDir, 'spool'), log }), receiptKey: receiptKeys.privateKey, clock, log, daemonVersion: version, egress,
+      onEgress: ({ id, tenant, session, labels, policy }, { at: startedAt, ...decision }) => {
+        audit.append({ kind: 'egress.decision', tenant, session, sandboxId: id, policySha256: policy.sha256, labels, startedAt, ...decision });
+        connectionOf(pool.controllerOf(id) ?? '')?.sendEvent({ event: 'egress.decision', sandbox: id, decision: { at: startedAt, ...decision } });
+      },
     });
 
     const policySource: PolicySource = {
@@ -119,12 +130,10 @@ export async function startDaemon(config: Config, environment: DaemonEnvironment
       maker: factory, policySource: () => policySource, quotas: new Quotas(config.ceilings), clock, log, audit,
       maxSessions: config.pool.maxSessions, ttlMs: config.pool.ttlMs, sweepMs: config.pool.sweepMs, leaseGraceMs: config.pool.leaseGraceMs, creating: config.pool.creating,
       onEnded: (session, reason) => {
-        for (const connection of gateway.connections()) if (connection.client?.id === session.controller) connection.sendEvent({ event: 'session.ended', sandbox: session.id, code: session.state === 'failed' ? 'SANDBOX_FAILED' : 'SESSION_EXPIRED', reason });
+        for (const connection of gateway.connections()) if (connection.roles.forget(session.id)) connection.sendEvent({ event: 'session.ended', sandbox: session.id, code: session.state === 'failed' ? 'SANDBOX_FAILED' : 'SESSION_EXPIRED', reason });
       },
       onLeaseLost: (session, former) => {
-        const connection = connectionOf(former);
-        connection?.lostLeases.add(session.id);
-        connection?.sendEvent({ event: 'session.leaseLost', sandbox: session.id });
+        connectionOf(former)?.sendEvent({ event: 'session.leaseLost', sandbox: session.id });
       },
     });
     const verify = (token: string) => verifyToken(tokenKeys, token, clock.now());
@@ -132,15 +141,17 @@ export async function startDaemon(config: Config, environment: DaemonEnvironment
       ...splitAddress(config.ports.listen), scheme: config.ports.scheme, domain: config.ports.domain, key: previewKey(tokenKeys.privateKey), verify,
       find: (sandbox, principal) => pool.find(sandbox, principal), clock, log,
     });
+    const refusals = new RefusalRecord({ append: (entry) => recordAnyway({ audit, log }, entry), clock });
     const routes = new Routes({ pool, version, notReady: () => engine.driver.ping().then(() => [], (error: unknown) => [String(error)]) });
     const { host, port } = splitAddress(config.listen);
     const gateway = new Gateway({
       host, port, origins: config.origins, clock, log, heartbeatMs: HEARTBEAT_MS, maxConnections: MAX_CONNECTIONS,
       verify,
       dispatch: createDispatch({
-        pool, clients, audit, previews, clock, version, heartbeatMs: HEARTBEAT_MS, receiptKey: receiptKeys.publicKey.export({ type: 'spki', format: 'pem' }).toString(),
+        pool, clients, audit, previews, clock, log, version, heartbeatMs: HEARTBEAT_MS, receiptKey: receiptKeys.publicKey.export({ type: 'spki', format: 'pem' }).toString(),
       }),
       route: (request, principal) => routes.answer(request, principal),
+      onRefused: (refused) => refusals.add(refused),
       onDisconnected: (connection) => {
         const { client } = connection;
         if (client !== null && clients.disconnected(client.id, connection.disconnect, () => pool.controllerGone(client.id))) pool.controllerLost(client.id);
@@ -167,6 +178,19 @@ export async function startDaemon(config: Config, environment: DaemonEnvironment
     await undoAll(hasSandboxes ? 'keep' : 'close');
     throw error;
   }
+}
+
+/** Nothing of it runs until a sandbox has a way out. */
+function startableEgress({ egress }: Config, clock: Clock, log: Log): EgressProcess {
+  const servers = (egress.resolver.length > 0 ? egress.resolver : getServers()).map(parseNameServer).filter((server) => server !== null);
+  if (egress.allowPrivate.length > 0) log.warn({ allowPrivate: egress.allowPrivate }, 'sandboxes may reach these private ranges');
+  return new EgressProcess({
+    configuration: {
+      identity: { uid: egress.uid, gid: egress.uid }, servers: servers.slice(0, 8), allowPrivate: egress.allowPrivate, blocklistExtra: egress.blocklistExtra, limits: egress.limits,
+    },
+    clock,
+    log,
+  });
 }
 
 function splitAddress(listen: string): { readonly host: string; readonly port: number } {

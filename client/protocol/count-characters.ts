@@ -13,7 +13,8 @@ export function countCharacters(bytes: Uint8Array): number {
   const words = new Uint32Array(bytes.buffer, bytes.byteOffset + misaligned, (bytes.length - misaligned) >> 2);
   let continuations = countSlowly(bytes, 0, misaligned);
   let from = 0;
-  for (; from + BLOCK_WORDS <= words.length; from += BLOCK_WORDS) if (!isAsciiBlock(words, from)) continuations += countBlock(words, from, from + BLOCK_WORDS);
+  for (; from + BLOCK_WORDS <= words.length; from += BLOCK_WORDS)
+    if (!isAsciiBlock(words, from)) continuations += countBlock(words, from, from + BLOCK_WORDS);
   continuations += countBlock(words, from, words.length);
   continuations += countSlowly(bytes, misaligned + words.length * 4, bytes.length);
   return bytes.length - continuations;
@@ -22,7 +23,8 @@ export function countCharacters(bytes: Uint8Array): number {
 /** Most of what commands print is ASCII, and that is cheaper to see than to count. */
 function isAsciiBlock(words: Uint32Array, from: number): boolean {
   let seen = 0;
-  for (let at = from; at < from + BLOCK_WORDS; at += 4) seen |= (words[at] as number) | (words[at + 1] as number) | (words[at + 2] as number) | (words[at + 3] as number);
+  for (let at = from; at < from + BLOCK_WORDS; at += 4)
+    seen |= (words[at] as number) | (words[at + 1] as number) | (words[at + 2] as number) | (words[at + 3] as number);
   return (seen & 0x8080_8080) === 0;
 }
 

@@ -15,4 +15,4 @@ export { Receipt } from './receipt.ts';
 export {
   ErrorBody, EventEnvelope, OPERATIONS, RequestEnvelope, ResponseEnvelope, Role, type Operation, type Params, type ParsedParams, type Result,
 } from './requests.ts';
-export { EgressPolicy, OpenRequest, OpenResult, SandboxInfo, SandboxState, SessionRole, WorkspaceRetention } from './session.ts';
+export { EgressInForce, EgressPolicy, OpenRequest, OpenResult, SandboxInfo, SandboxState, SessionRole, WorkspaceRetention } from './session.ts';

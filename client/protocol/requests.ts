@@ -2,14 +2,14 @@
 
 import { z } from 'zod';
 import { ERROR_CODES } from './errors.ts';
-import { ExecAttach, ExecInfo, ExecKill, ExecResize, ExecResult, ExecStart } from './exec.ts';
+import { EgressDecision, ExecAttach, ExecInfo, ExecKill, ExecResize, ExecResult, ExecStart } from './exec.ts';
 import {
   FileListing, FileStat, FilesChmod, FilesCopy, FilesList, FilesMkdir, FilesMove, FilesRead, FilesReadlink, FilesRemove, FilesStat,
   FilesSymlink, FilesWrite,
 } from './files.ts';
 import { SandboxId, TenantName } from './names.ts';
 import { PortsUrl, PortsUrlResult } from './ports.ts';
-import { CloseRequest, ExtendRequest, ListRequest, OpenRequest, OpenResult, SandboxInfo } from './session.ts';
+import { CloseRequest, EgressExplain, EgressInForce, EgressSet, ExtendRequest, ListRequest, OpenRequest, OpenResult, SandboxInfo } from './session.ts';
 
 export const Role = z.enum(['tenant', 'observer', 'operator']);
 export type Role = z.infer<typeof Role>;
@@ -57,6 +57,8 @@ export const OPERATIONS = {
   'files.chmod': { params: FilesChmod, result: Nothing },
   'files.readlink': { params: FilesReadlink, result: z.strictObject({ target: z.string() }) },
   'files.symlink': { params: FilesSymlink, result: Nothing },
+  'egress.set': { params: EgressSet, result: EgressInForce },
+  'egress.explain': { params: EgressExplain, result: EgressDecision },
   'ports.url': { params: PortsUrl, result: PortsUrlResult },
 } as const;
 
@@ -95,6 +97,7 @@ export const EventEnvelope = z.discriminatedUnion('event', [
   z.strictObject({ event: z.literal('stream.gap'), stream: z.int(), from: z.int(), to: z.int() }),
   z.strictObject({ event: z.literal('session.ended'), sandbox: SandboxId, code: z.enum(['SESSION_EXPIRED', 'SANDBOX_FAILED']), reason: z.string() }),
   z.strictObject({ event: z.literal('session.leaseLost'), sandbox: SandboxId }),
+  z.strictObject({ event: z.literal('egress.decision'), sandbox: SandboxId, decision: EgressDecision }),
   z.strictObject({ event: z.literal('heartbeat') }),
 ]);
 export type EventEnvelope = z.infer<typeof EventEnvelope>;

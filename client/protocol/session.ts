@@ -18,6 +18,22 @@ export const EgressPolicy = z.strictObject({
 });
 export type EgressPolicy = z.infer<typeof EgressPolicy>;
 
+/** The policy in force, entries normalised. */
+export const EgressInForce = z.strictObject({
+  mode: z.enum(['off', 'allowlist', 'open']),
+  allow: z.array(z.string()),
+  deny: z.array(z.string()),
+  ask: z.array(z.string()),
+  /** Of the session's whole policy, as in audit records. */
+  policySha256: z.string(),
+});
+export type EgressInForce = z.infer<typeof EgressInForce>;
+
+/** A new policy for a session, in place of the one it has. */
+export const EgressSet = z.strictObject({ sandbox: SandboxId, policy: EgressPolicy });
+/** A URL or HOST:PORT. */
+export const EgressExplain = z.strictObject({ sandbox: SandboxId, url: z.string().min(1).max(4096) });
+
 export const WorkspaceRetention = z.enum(['keep', 'delete']);
 export type WorkspaceRetention = z.infer<typeof WorkspaceRetention>;
 

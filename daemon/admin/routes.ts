@@ -33,7 +33,7 @@ export class Routes {
     if (path === '/healthz') return { status: 200, body: { status: 'live', version: this.#options.version } };
     if (principal === null) throw new SandboxError('UNAUTHENTICATED', `Cannot read ${path}: no token was sent`);
     if (path === '/readyz') {
-      const problems = await this.#options.notReady();
+      const problems = [...(this.#options.pool.isAccepting ? [] : ['the daemon is stopping']), ...(await this.#options.notReady())];
       return { status: problems.length === 0 ? 200 : 503, body: { status: problems.length === 0 ? 'ready' : 'notReady', problems } };
     }
     if (path === '/v1/sandboxes') return { status: 200, body: { sandboxes: this.#options.pool.list({}, principal).map((session) => session.info()) } };

@@ -7,7 +7,7 @@ import type { SandboxGrant } from './grant.ts';
 import { type KernelView, readKernelView } from './kernel-view.ts';
 import type { Difference } from './receipt-difference.ts';
 import { pathsToIdentify } from './receipt-mounts.ts';
-import type { UnsignedReceipt } from '../../client/protocol/receipt-signature.ts';
+import type { UnsignedReceipt } from '../../client/protocol/receipt-text.ts';
 import { type Evidence, type InitReport, verifyEnforcement } from './receipt-verify.ts';
 
 export interface TakeReceiptOptions extends CallOptions {

@@ -20,7 +20,6 @@ export const MASKED_PATHS: readonly string[] = [
   '/sys/firmware',
   '/sys/kernel/btf',
   '/sys/kernel/debug',
-  '/sys/kernel/notes',
   '/sys/kernel/security',
   '/sys/kernel/tracing',
 ];

@@ -2,7 +2,7 @@
 
 import { parseAddress } from '../policy/host-name.ts';
 import { type AddressBlock, GLOBAL_UNICAST, NEVER_ALLOWED, NOT_PUBLIC } from './address-table.ts';
-import { type Cidr, groupsOf, isWithin, parseCidr } from './cidr.ts';
+import { type Cidr, covers, groupsOf, isWithin, parseCidr } from './cidr.ts';
 import { allow, deny, type Verdict } from './verdict.ts';
 
 export interface AddressRules {
@@ -27,7 +27,7 @@ const GLOBAL = parseCidr(GLOBAL_UNICAST) ?? unreadable(GLOBAL_UNICAST);
 
 /** A range that no operator can open, or null. */
 export function neverAllowed(cidr: Cidr): string | null {
-  return NEVER.find((block) => block.cidr.isIpv6 === cidr.isIpv6 && block.cidr.bits <= cidr.bits && isWithin(cidr.groups, block.cidr))?.cidr.text ?? null;
+  return NEVER.find((block) => covers(block.cidr, cidr))?.cidr.text ?? null;
 }
 
 export function judgeAddress(text: string, rules: AddressRules): Verdict {

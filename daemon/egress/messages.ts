@@ -30,6 +30,12 @@ export const EgressLimits = z.strictObject({
 });
 export type EgressLimits = z.infer<typeof EgressLimits>;
 
+const GIB = 1024 ** 3;
+
+export const DEFAULT_EGRESS_LIMITS: EgressLimits = {
+  connections: 64, requestsPerSecond: 100, bytesUp: 4 * GIB, bytesDown: 64 * GIB, idleMs: 60_000, lifetimeMs: 3_600_000,
+};
+
 export const ToEgress = z.discriminatedUnion('t', [
   z.strictObject({
     t: z.literal('configure'),

@@ -27,7 +27,6 @@ export interface HeadProblem {
 const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'CONNECT']);
 const REQUEST_LINE = /^([A-Za-z]{1,32}) ([!-~]+) HTTP\/(\d)\.(\d)$/;
 const FIELD = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*(.*?)[ \t]*$/;
-// oxlint-disable-next-line no-control-regex -- tab is the one control character of a field value
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
 const bad = (rule: string, status: HeadProblem['status'] = 400, reason: Reason = 'badRequest'): HeadProblem => ({ status, reason, rule: `builtin:http:${rule}` });

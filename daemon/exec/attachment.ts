@@ -9,7 +9,9 @@ import type { ExecSpool } from './spool.ts';
 import { SpoolReader } from './spool-reader.ts';
 
 /** `failed`: it could not be started for lack of room. */
-export type ExecTerminal = { readonly kind: 'end'; readonly result: ExecResult } | { readonly kind: 'failed'; readonly error: SandboxError };
+export type ExecTerminal =
+  | { readonly kind: 'end'; readonly result: ExecResult }
+  | { readonly kind: 'failed'; readonly error: SandboxError };
 
 export type ExecEvent =
   | { readonly kind: 'output'; readonly stream: OutputStream; readonly offset: number; readonly bytes: Uint8Array }

@@ -189,7 +189,8 @@ export class EndedExecs {
     this.#ended.delete(execution);
     this.#textBytes -= ended.textBytes;
     this.#options.onForget(execution);
-    const failed = (error: unknown): void => this.#options.log.error({ sandboxId: this.#options.sandboxId, err: error }, 'spool not removed');
+    const failed = (error: unknown): void =>
+      this.#options.log.error({ sandboxId: this.#options.sandboxId, err: error }, 'spool not removed');
     execution.recorder.spool.remove().catch(failed);
     if (execution.endOffset > 0 && ended.end.output === undefined) rm(this.#textPath(execution), { force: true }).catch(failed);
     if (this.#options.journal.appended >= COMPACT_AFTER_LINES) this.#compact();

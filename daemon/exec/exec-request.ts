@@ -2,7 +2,8 @@
 // Owns the shape and its digest; knows nothing of who asks.
 
 import { createHash } from 'node:crypto';
-import type { Command, PtySize } from '../../client/protocol/exec.ts';
+import type { Command, ExecInfo, Outcome, PtySize } from '../../client/protocol/exec.ts';
+import { ExecId } from '../../client/protocol/names.ts';
 
 export interface ExecRequest {
   /** Client-chosen; unique in the sandbox. */
@@ -56,8 +57,39 @@ export function summarize(request: ExecRequest): ExecSummary {
 export function digestRequest(request: ExecRequest): string {
   const env = Object.entries(request.env).sort(([a], [b]) => (a < b ? -1 : 1));
   const fields = [
-    request.execId, request.argv, env, request.cwd, request.stdin, request.pty?.columns, request.pty?.rows, request.wallMs, request.idleMs,
-    request.graceMs, request.outputBytes, request.outputPolicy, request.background,
+    request.execId,
+    request.argv,
+    env,
+    request.cwd,
+    request.stdin,
+    request.pty?.columns,
+    request.pty?.rows,
+    request.wallMs,
+    request.idleMs,
+    request.graceMs,
+    request.outputBytes,
+    request.outputPolicy,
+    request.background,
   ];
   return createHash('sha256').update(JSON.stringify(fields)).digest('base64url');
+}
+
+interface DescribedExec {
+  readonly id: string;
+  readonly request: ExecSummary;
+  readonly state: 'running' | 'ended';
+  readonly outcome: Outcome | null;
+  readonly startedAtMs: number;
+}
+
+/** What an operator sees of a command. */
+export function describeExec({ id, request, state, outcome, startedAtMs }: DescribedExec): ExecInfo {
+  return {
+    id: ExecId.parse(id),
+    command: request.command,
+    state,
+    ...(outcome === null ? {} : { outcome }),
+    startedAt: new Date(startedAtMs).toISOString(),
+    background: request.background,
+  };
 }

@@ -108,21 +108,39 @@ export class ExecTable {
     const known = this.#byId.get(request.execId);
     if (known !== undefined) {
       if (known.digest === digest) return known;
-      throw new SandboxError('INVALID_REQUEST', `Cannot start command ${request.execId}: another one has this id`, { hint: 'Use a new exec id, or attach to the one there is.' });
+      throw new SandboxError('INVALID_REQUEST', `Cannot start command ${request.execId}: another one has this id`, {
+        hint: 'Use a new exec id, or attach to the one there is.',
+      });
     }
     const { link, maxRunning, clock } = this.#options;
     if (this.#isClosed) throw new SandboxError('SHUTTING_DOWN', `Cannot start command ${request.execId}: the daemon is stopping`);
-    if (this.#running.size >= maxRunning) throw new SandboxError('QUOTA_EXCEEDED', `Cannot start command ${request.execId}: ${maxRunning} commands run in this sandbox already`);
+    if (this.#running.size >= maxRunning)
+      throw new SandboxError(
+        'QUOTA_EXCEEDED',
+        `Cannot start command ${request.execId}: ${maxRunning} commands run in this sandbox already`,
+      );
     const number = this.#lastNumber + 1;
     const entry: StartEntry = {
-      t: 'start', number, execId: ExecId.parse(request.execId), at: clock.now(), digest, ...journaled(request), oomKills: this.#host.readOomKills(),
+      t: 'start',
+      number,
+      execId: ExecId.parse(request.execId),
+      at: clock.now(),
+      digest,
+      ...journaled(request),
+      oomKills: this.#host.readOomKills(),
     };
     const execution = this.#make(entry, [], request.graceMs);
     this.#journal.append(entry);
     this.#lastNumber = number;
     const command = {
-      argv: request.argv, env: request.env, cwd: request.cwd, stdin: request.stdin, pty: request.pty,
-      wallMs: request.wallMs ?? 0, idleMs: request.idleMs ?? 0, graceMs: request.graceMs ?? DEFAULT_GRACE_MS,
+      argv: request.argv,
+      env: request.env,
+      cwd: request.cwd,
+      stdin: request.stdin,
+      pty: request.pty,
+      wallMs: request.wallMs ?? 0,
+      idleMs: request.idleMs ?? 0,
+      graceMs: request.graceMs ?? DEFAULT_GRACE_MS,
     };
     try {
       link.start(number, command, execution.events);
@@ -142,7 +160,8 @@ export class ExecTable {
 
   require(execId: string): Execution {
     const execution = this.#byId.get(execId);
-    if (execution === undefined) throw new SandboxError('EXEC_UNKNOWN', `Cannot find command ${execId}: it was never started here or is no longer kept`);
+    if (execution === undefined)
+      throw new SandboxError('EXEC_UNKNOWN', `Cannot find command ${execId}: it was never started here or is no longer kept`);
     return execution;
   }
 
@@ -233,7 +252,9 @@ export class ExecTable {
   }
 }
 
-function journaled(request: ExecRequest): Pick<StartEntry, 'command' | 'hasStdin' | 'hasPty' | 'background' | 'outputBytes' | 'outputPolicy' | 'labels'> {
+function journaled(
+  request: ExecRequest,
+): Pick<StartEntry, 'command' | 'hasStdin' | 'hasPty' | 'background' | 'outputBytes' | 'outputPolicy' | 'labels'> {
   const summary = summarize(request);
   return { ...summary, labels: summary.labels === undefined ? undefined : { ...summary.labels } };
 }

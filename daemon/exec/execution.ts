@@ -4,14 +4,16 @@
 import { constants } from 'node:os';
 import { SandboxError } from '../../client/protocol/errors.ts';
 import type { ExecInfo, ExecResult, Outcome, PtySize, Signal } from '../../client/protocol/exec.ts';
-import { ExecId } from '../../client/protocol/names.ts';
 import type { ExecEvents, ExecStatus, OutputStream } from '../link/messages.ts';
 import type { SandboxLink } from '../link/sandbox-link.ts';
 import type { Clock } from '../observe/clock.ts';
 import { attachOutput } from './attachment.ts';
 import type { ExecEvent, ExecTerminal } from './attachment.ts';
+import { deferred } from './deferred.ts';
+import type { Deferred } from './deferred.ts';
 import { buildResult } from './exec-end.ts';
 import type { CreditGate } from './credit-gate.ts';
+import { describeExec } from './exec-request.ts';
 import type { ExecSummary } from './exec-request.ts';
 import { Notifier } from './notifier.ts';
 import { computeOutcome } from './outcome.ts';
@@ -66,7 +68,7 @@ export class Execution {
   /** Who writes to it, from which offset. */
   readonly stdin: StdinPump;
   readonly #signalsSent = new Map<number, string>();
-  readonly #result: PromiseWithResolvers<ExecTerminal> = withResolvers();
+  readonly #result: Deferred<ExecTerminal> = deferred();
   #killedBy: string | null = null;
   #isCapped = false;
   #isEnding = false;
@@ -86,7 +88,10 @@ export class Execution {
     this.#host = options.host;
     this.#graceMs = options.graceMs ?? DEFAULT_GRACE_MS;
     const { link } = options.host;
-    this.stdin = new StdinPump({ room: () => link.stdinRoom(this.number), send: (bytes, isEof) => link.stdin(this.number, bytes, isEof) }, options.request.hasStdin);
+    this.stdin = new StdinPump(
+      { room: () => link.stdinRoom(this.number), send: (bytes, isEof) => link.stdin(this.number, bytes, isEof) },
+      options.request.hasStdin,
+    );
   }
 
   get state(): 'running' | 'ended' {
@@ -165,7 +170,9 @@ export class Execution {
       const signal = constants.signals[options.signal];
       this.#signalsSent.set(signal, options.by);
       if (!link.kill(this.number, { mode: 'signal', signal, graceMs: 0 })) {
-        throw new SandboxError('SANDBOX_FAILED', `Cannot send ${options.signal}: the connection to the sandbox is interrupted`, { retry: 'later' });
+        throw new SandboxError('SANDBOX_FAILED', `Cannot send ${options.signal}: the connection to the sandbox is interrupted`, {
+          retry: 'later',
+        });
       }
       return;
     }
@@ -180,15 +187,7 @@ export class Execution {
   }
 
   info(): ExecInfo {
-    const outcome = this.outcome;
-    return {
-      id: ExecId.parse(this.id),
-      command: this.request.command,
-      state: this.state,
-      ...(outcome === null ? {} : { outcome }),
-      startedAt: new Date(this.startedAtMs).toISOString(),
-      background: this.request.background,
-    };
+    return describeExec(this);
   }
 
   /** What the link tells; for the table. */
@@ -264,7 +263,14 @@ export class Execution {
       return;
     }
     const elapsedMs = this.#host.clock.now() - this.startedAtMs;
-    const draft = buildResult({ execId: this.id, verdict: decision.verdict, ending, text: this.recorder.text(), nextOffset: this.endOffset, elapsedMs });
+    const draft = buildResult({
+      execId: this.id,
+      verdict: decision.verdict,
+      ending,
+      text: this.recorder.text(),
+      nextOffset: this.endOffset,
+      elapsedMs,
+    });
     const completed = this.#host.complete(draft, this);
     if (completed instanceof Promise) {
       completed.then(
@@ -285,17 +291,4 @@ export class Execution {
     this.#result.resolve(terminal);
     this.#changed.notify();
   }
-}
-
-interface PromiseWithResolvers<T> {
-  readonly promise: Promise<T>;
-  readonly resolve: (value: T) => void;
-}
-
-function withResolvers<T>(): PromiseWithResolvers<T> {
-  let resolve: (value: T) => void = () => undefined;
-  const promise = new Promise<T>((settle) => {
-    resolve = settle;
-  });
-  return { promise, resolve };
 }

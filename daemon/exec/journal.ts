@@ -121,6 +121,8 @@ export class ExecJournal {
   }
 
   #unreadable(cause: string): SandboxError {
-    return new SandboxError('INTERNAL', `Cannot read exec journal ${this.#path}: ${cause}`, { hint: 'Move the file aside; its commands are then unknown.' });
+    return new SandboxError('INTERNAL', `Cannot read exec journal ${this.#path}: ${cause}`, {
+      hint: 'Move the file aside; its commands are then unknown.',
+    });
   }
 }

@@ -35,7 +35,9 @@ export interface OutcomeVerdict {
 }
 
 /** A command that did not start for lack of room has no outcome but an error. */
-export type OutcomeDecision = { readonly kind: 'ended'; readonly verdict: OutcomeVerdict } | { readonly kind: 'refused'; readonly error: SandboxError };
+export type OutcomeDecision =
+  | { readonly kind: 'ended'; readonly verdict: OutcomeVerdict }
+  | { readonly kind: 'refused'; readonly error: SandboxError };
 
 const ended = (verdict: OutcomeVerdict): OutcomeDecision => ({ kind: 'ended', verdict });
 const NO_STATUS = { exitCode: null, signal: null } as const;
@@ -46,7 +48,8 @@ export function computeOutcome(input: OutcomeInput): OutcomeDecision {
     return ended({ outcome: 'killed', ...NO_STATUS, by: input.killedBy, reason: input.ending.reason, notes: [] });
   }
   if (input.ending.kind === 'lost') return ended({ outcome: 'lost', ...NO_STATUS, reason: input.ending.reason, notes: [] });
-  if (input.ending.kind === 'removed') return ended({ outcome: 'killed', ...NO_STATUS, by: input.killedBy ?? input.ending.by, reason: input.ending.reason, notes: [] });
+  if (input.ending.kind === 'removed')
+    return ended({ outcome: 'killed', ...NO_STATUS, by: input.killedBy ?? input.ending.by, reason: input.ending.reason, notes: [] });
   const { report } = input.ending;
   if (report.reason === 'notStarted') return notStarted(report);
   const notes = notesOf(input, report);
@@ -61,7 +64,13 @@ export function computeOutcome(input: OutcomeInput): OutcomeDecision {
     case 'pids':
       return ended({ outcome: 'killed', ...NO_STATUS, by: 'cloister:pids', reason: 'the process limit of the sandbox was reached', notes });
     case 'supervisorLost':
-      return ended({ outcome: 'killed', ...NO_STATUS, by: 'cloister:supervisorLost', reason: 'a process of the sandbox killed or stopped its supervisor', notes });
+      return ended({
+        outcome: 'killed',
+        ...NO_STATUS,
+        by: 'cloister:supervisorLost',
+        reason: 'a process of the sandbox killed or stopped its supervisor',
+        notes,
+      });
     case 'self':
       return byWaitStatus(input, report, notes);
   }
@@ -69,7 +78,12 @@ export function computeOutcome(input: OutcomeInput): OutcomeDecision {
 
 function byWaitStatus(input: OutcomeInput, report: ExitReport, notes: readonly Note[]): OutcomeDecision {
   if (report.isOomLike && input.oom.rose && input.oom.isAttributed) {
-    return ended({ outcome: 'oomKilled', ...NO_STATUS, reason: 'the memory limit of the sandbox was reached', notes: notes.filter((note) => note.code !== 'oomKill') });
+    return ended({
+      outcome: 'oomKilled',
+      ...NO_STATUS,
+      reason: 'the memory limit of the sandbox was reached',
+      notes: notes.filter((note) => note.code !== 'oomKill'),
+    });
   }
   const signal = report.waitStatus & 0x7f;
   if (signal === 0) return ended({ outcome: 'exited', exitCode: (report.waitStatus >> 8) & 0xff, signal: null, notes });
@@ -83,22 +97,33 @@ function notStarted(report: ExitReport): OutcomeDecision {
   const cause = errnoName(report.error);
   const isShortage = ['EAGAIN', 'ENOMEM', 'EMFILE', 'ENFILE', 'ENOSPC'].includes(cause);
   if (report.stage === 'fork' || report.stage === 'table' || isShortage) {
-    const what = report.stage === 'table' ? 'too many commands run or have left processes behind' : `no process slot, terminal or memory is left (${cause})`;
+    const what =
+      report.stage === 'table'
+        ? 'too many commands run or have left processes behind'
+        : `no process slot, terminal or memory is left (${cause})`;
     return {
       kind: 'refused',
-      error: new SandboxError('QUOTA_EXCEEDED', `Cannot start the command: ${what}`, { hint: 'End other commands of the sandbox, or ask for higher limits.' }),
+      error: new SandboxError('QUOTA_EXCEEDED', `Cannot start the command: ${what}`, {
+        hint: 'End other commands of the sandbox, or ask for higher limits.',
+      }),
     };
   }
   if (report.stage === 'exec' && (cause === 'ENOENT' || cause === 'ENOTDIR')) {
     return ended({ outcome: 'exited', exitCode: 127, signal: null, reason: `command not found (${cause})`, notes: [] });
   }
-  const step = report.stage === 'cwd' ? 'its working directory cannot be entered' : report.stage === 'exec' ? 'it cannot be executed' : 'its terminal or pipes cannot be made';
+  const step =
+    report.stage === 'cwd'
+      ? 'its working directory cannot be entered'
+      : report.stage === 'exec'
+        ? 'it cannot be executed'
+        : 'its terminal or pipes cannot be made';
   return ended({ outcome: 'exited', exitCode: 126, signal: null, reason: `${step} (${cause})`, notes: [] });
 }
 
 function notesOf(input: OutcomeInput, report: ExitReport): Note[] {
   const notes: Note[] = [];
-  if (input.oom.rose) notes.push({ code: 'oomKill', detail: 'the kernel killed a process of the sandbox for memory while this command ran' });
+  if (input.oom.rose)
+    notes.push({ code: 'oomKill', detail: 'the kernel killed a process of the sandbox for memory while this command ran' });
   if (report.reason === 'supervisorLost') notes.push({ code: 'supervisorLost' });
   if (report.reason === 'pids') notes.push({ code: 'pidsLimit' });
   if (report.lingering > 0) notes.push({ code: 'processesLeft', detail: String(report.lingering) });

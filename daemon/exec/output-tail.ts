@@ -82,7 +82,15 @@ export class OutputTail {
       return;
     }
     if (bytes.length >= WHOLE_BYTES) {
-      this.#blocks.push({ offset: this.#end, length: bytes.length, buffer: bytes, used: bytes.length, lastRecord: -1, whole: stream, isSealed: true });
+      this.#blocks.push({
+        offset: this.#end,
+        length: bytes.length,
+        buffer: bytes,
+        used: bytes.length,
+        lastRecord: -1,
+        whole: stream,
+        isSealed: true,
+      });
     } else this.#pack(stream, bytes);
     this.#end += bytes.length;
   }
@@ -147,7 +155,10 @@ export class OutputTail {
       if (block.used + RECORD_HEADER_BYTES + bytes.length > block.buffer.length) block = undefined;
     }
     if (block === undefined) {
-      const size = Math.min(Math.max((last?.whole === null ? last.buffer.length : 0) * 4, FIRST_BLOCK_BYTES, RECORD_HEADER_BYTES + bytes.length), MAX_BLOCK_BYTES);
+      const size = Math.min(
+        Math.max((last?.whole === null ? last.buffer.length : 0) * 4, FIRST_BLOCK_BYTES, RECORD_HEADER_BYTES + bytes.length),
+        MAX_BLOCK_BYTES,
+      );
       block = { offset: this.#end, length: 0, buffer: Buffer.allocUnsafeSlow(size), used: 0, lastRecord: 0, whole: null, isSealed: false };
       this.#blocks.push(block);
     }

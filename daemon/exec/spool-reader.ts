@@ -16,7 +16,7 @@ export interface OutputGap {
   readonly to: number;
 }
 
-/** Pieces in order, a gap, or null: nothing more for now. */
+/** Pieces in order, a gap, or null: nothing more has come yet. */
 export type OutputBatch = readonly OutputPiece[] | OutputGap | null;
 
 export class SpoolReader {

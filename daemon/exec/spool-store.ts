@@ -4,12 +4,19 @@
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
-import type { ExecSpool } from './spool.ts';
 import { SpoolSegment } from './spool-segment.ts';
 
 const DEFAULT_MAX_TOTAL_BYTES = 2 * 1024 * 1024 * 1024;
 const DEFAULT_KEEP_MS = 600_000;
 const SEGMENT_NAME = /^([1-9]\d{0,9})\.(\d{1,15})\.seg$/;
+
+/** What the store sees of a command's spool. */
+export interface StoredSpool {
+  readonly diskBytes: number;
+  /** Frees the oldest file; false if there is none but the one being written. */
+  trim(): boolean;
+  remove(): Promise<void>;
+}
 
 export interface SpoolStoreOptions {
   /** `<stateDir>/spool` */
@@ -27,9 +34,9 @@ export class SpoolStore {
   readonly #log: Logger;
   readonly #maxTotalBytes: number;
   /** Spools with files. */
-  readonly #spools = new Set<ExecSpool>();
+  readonly #spools = new Set<StoredSpool>();
   /** Those whose command has ended, oldest end first. */
-  readonly #ended = new Set<ExecSpool>();
+  readonly #ended = new Set<StoredSpool>();
   #totalBytes = 0;
 
   constructor(options: SpoolStoreOptions) {
@@ -61,7 +68,9 @@ export class SpoolStore {
     });
     const found = names
       .map((name) => ({ name, match: SEGMENT_NAME.exec(name) }))
-      .flatMap(({ name, match }) => (match === null ? [] : [{ path: join(directory, name), number: Number(match[1]), base: Number(match[2]) }]))
+      .flatMap(({ name, match }) =>
+        match === null ? [] : [{ path: join(directory, name), number: Number(match[1]), base: Number(match[2]) }],
+      )
       .sort((a, b) => a.number - b.number || a.base - b.base);
     const segments = new Map<number, SpoolSegment[]>();
     for (const { path, number, base } of found) {
@@ -74,27 +83,27 @@ export class SpoolStore {
     return segments;
   }
 
-  register(spool: ExecSpool): void {
+  register(spool: StoredSpool): void {
     this.#spools.add(spool);
   }
 
   /** Counts a recovered spool's files. */
-  adopt(spool: ExecSpool): void {
+  adopt(spool: StoredSpool): void {
     this.#spools.add(spool);
     this.#totalBytes += spool.diskBytes;
   }
 
-  ended(spool: ExecSpool): void {
+  ended(spool: StoredSpool): void {
     if (this.#spools.has(spool)) this.#ended.add(spool);
   }
 
-  account(spool: ExecSpool, bytes: number): void {
+  account(spool: StoredSpool, bytes: number): void {
     if (!this.#spools.has(spool)) return;
     this.#totalBytes += bytes;
     if (bytes > 0 && this.#totalBytes > this.#maxTotalBytes) this.#makeRoom();
   }
 
-  forget(spool: ExecSpool): void {
+  forget(spool: StoredSpool): void {
     this.#ended.delete(spool);
     if (this.#spools.delete(spool)) this.#totalBytes -= spool.diskBytes;
   }

@@ -62,12 +62,15 @@ export class StdinPump {
   /** Resolves when all bytes are on their way; false: the command reads no more. The bytes must not be changed afterwards. */
   write(bytes: Uint8Array): Promise<boolean> {
     if (this.#isOver || this.#hasEof) return Promise.resolve(false);
-    if (this.#queued >= MAX_QUEUED_WRITES) return Promise.reject(new SandboxError('QUOTA_EXCEEDED', 'Cannot write to stdin: too many writes wait for the command to read'));
+    if (this.#queued >= MAX_QUEUED_WRITES)
+      return Promise.reject(new SandboxError('QUOTA_EXCEEDED', 'Cannot write to stdin: too many writes wait for the command to read'));
     this.#queued += 1;
     this.#accepted = (this.#accepted ?? 0) + bytes.byteLength;
-    const done = this.#turn.then(() => this.#pass(bytes)).finally(() => {
-      this.#queued -= 1;
-    });
+    const done = this.#turn
+      .then(() => this.#pass(bytes))
+      .finally(() => {
+        this.#queued -= 1;
+      });
     this.#turn = done.catch(() => undefined);
     return done;
   }

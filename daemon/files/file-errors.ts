@@ -42,16 +42,23 @@ export const FILE_ERRORS: Readonly<Record<string, FileErrorRow>> = {
   EMFILE: { code: 'QUOTA_EXCEEDED', cause: 'too many files are open' },
   ENFILE: { code: 'CAPACITY', cause: 'the host has too many files open' },
   ENOMEM: { code: 'QUOTA_EXCEEDED', cause: 'the sandbox has no memory left' },
-  EIO: { code: 'SANDBOX_FAILED', cause: 'the file worker of the sandbox ended, or the disk failed', hint: 'Try again; if it persists, open the session again.' },
+  EIO: {
+    code: 'SANDBOX_FAILED',
+    cause: 'the file worker of the sandbox ended, or the disk failed',
+    hint: 'Try again; if it persists, open the session again.',
+  },
 };
 
 /** `paths` as the caller wrote them. */
 export function fileError(op: FileOp, end: FileEnd, paths: { readonly path: string; readonly path2?: string | undefined }): SandboxError {
   const subject = end.what === 'path2' ? (paths.path2 ?? paths.path) : paths.path;
   const name = errnoName(end.errno);
-  const row = end.what === 'component' ? { code: 'NOT_DIRECTORY' as const, cause: 'a component of it is not a directory' } : FILE_ERRORS[name];
+  const row =
+    end.what === 'component' ? { code: 'NOT_DIRECTORY' as const, cause: 'a component of it is not a directory' } : FILE_ERRORS[name];
   if (row === undefined) return new SandboxError('INTERNAL', `Cannot ${op} ${shown(subject)}: ${name}`);
-  return new SandboxError(row.code, `Cannot ${op} ${shown(subject)}: ${row.cause} (${name})`, { hint: 'hint' in row ? row.hint : undefined });
+  return new SandboxError(row.code, `Cannot ${op} ${shown(subject)}: ${row.cause} (${name})`, {
+    hint: 'hint' in row ? row.hint : undefined,
+  });
 }
 
 function errnoName(errno: number): string {

@@ -5,7 +5,15 @@ import { decodeStat } from '../link/decode.ts';
 import { FILE_STAT_BYTES, LinkViolation, MAX_PATH_BYTES } from '../link/frames.ts';
 import type { RawStat } from '../link/messages.ts';
 
-const KINDS: Readonly<Record<string, FileKind>> = { f: 'file', d: 'directory', l: 'symlink', p: 'fifo', s: 'socket', c: 'device', b: 'device' };
+const KINDS: Readonly<Record<string, FileKind>> = {
+  f: 'file',
+  d: 'directory',
+  l: 'symlink',
+  p: 'fifo',
+  s: 'socket',
+  c: 'device',
+  b: 'device',
+};
 const ENTRY_BYTES = FILE_STAT_BYTES + 4;
 /** The last instant a Date can hold. */
 const MAX_DATE_MS = 8_640_000_000_000_000;
@@ -45,7 +53,8 @@ export class ListingParser {
     while (buffer.length - at >= ENTRY_BYTES) {
       const pathBytes = buffer.readUInt16LE(at + FILE_STAT_BYTES);
       const targetBytes = buffer.readUInt16LE(at + FILE_STAT_BYTES + 2);
-      if (pathBytes === 0 || pathBytes > MAX_PATH_BYTES || targetBytes > MAX_PATH_BYTES) throw new LinkViolation('an entry of a listing is malformed');
+      if (pathBytes === 0 || pathBytes > MAX_PATH_BYTES || targetBytes > MAX_PATH_BYTES)
+        throw new LinkViolation('an entry of a listing is malformed');
       const end = at + ENTRY_BYTES + pathBytes + targetBytes;
       if (end > buffer.length) break;
       if (this.#entries.length >= this.#maxEntries) throw new LinkViolation('a listing has more entries than were asked for');

@@ -43,18 +43,32 @@ export class SandboxFiles {
     this.#link = link;
   }
 
-  read(path: string, options: { readonly offset?: number | undefined; readonly length?: number | undefined; readonly signal?: AbortSignal | undefined } = {}): FileReader {
+  read(
+    path: string,
+    options: { readonly offset?: number | undefined; readonly length?: number | undefined; readonly signal?: AbortSignal | undefined } = {},
+  ): FileReader {
     return new FileReader(this.#readParts(path, options));
   }
 
   /** TOO_LARGE above `maxBytes`, 16 MiB unless given. */
-  async readAll(path: string, options: { readonly offset?: number | undefined; readonly length?: number | undefined; readonly maxBytes?: number | undefined; readonly signal?: AbortSignal | undefined } = {}): Promise<Uint8Array> {
+  async readAll(
+    path: string,
+    options: {
+      readonly offset?: number | undefined;
+      readonly length?: number | undefined;
+      readonly maxBytes?: number | undefined;
+      readonly signal?: AbortSignal | undefined;
+    } = {},
+  ): Promise<Uint8Array> {
     const maxBytes = options.maxBytes ?? DEFAULT_MAX_READ_BYTES;
     const parts: Uint8Array[] = [];
     let bytes = 0;
     for await (const part of this.read(path, options)) {
       bytes += part.byteLength;
-      if (bytes > maxBytes) throw new SandboxError('TOO_LARGE', `Cannot read ${shown(path)}: it is larger than ${maxBytes} bytes`, { hint: 'Read it in parts, or as a stream.' });
+      if (bytes > maxBytes)
+        throw new SandboxError('TOO_LARGE', `Cannot read ${shown(path)}: it is larger than ${maxBytes} bytes`, {
+          hint: 'Read it in parts, or as a stream.',
+        });
       parts.push(part);
     }
     return Buffer.concat(parts, bytes);
@@ -62,7 +76,8 @@ export class SandboxFiles {
 
   /** Parents are made. The file is replaced in one step, or not at all if the source or the signal fails. */
   async write(path: string, source: Uint8Array | AsyncIterable<Uint8Array>, options: WriteOptions = {}): Promise<FileStat> {
-    const flags = FILE_FLAG.parents | (options.append === true ? FILE_FLAG.append : 0) | (options.exclusive === true ? FILE_FLAG.exclusive : 0);
+    const flags =
+      FILE_FLAG.parents | (options.append === true ? FILE_FLAG.append : 0) | (options.exclusive === true ? FILE_FLAG.exclusive : 0);
     const extra = options.ifMatch === undefined ? undefined : digestBytes(path, options.ifMatch);
     const named = { path };
     const request: FileRequest = { op: 'write', flags, path: workspacePath(path), mode: options.mode, extra };
@@ -85,7 +100,15 @@ export class SandboxFiles {
     return this.#stat(this.#check(request, end, named));
   }
 
-  async list(path: string, options: { readonly recursive?: boolean | undefined; readonly depth?: number | undefined; readonly limit?: number | undefined; readonly signal?: AbortSignal | undefined } = {}): Promise<FileListing> {
+  async list(
+    path: string,
+    options: {
+      readonly recursive?: boolean | undefined;
+      readonly depth?: number | undefined;
+      readonly limit?: number | undefined;
+      readonly signal?: AbortSignal | undefined;
+    } = {},
+  ): Promise<FileListing> {
     const limit = options.limit ?? DEFAULT_LIST_LIMIT;
     const depth = Math.min(options.depth ?? (options.recursive === true ? MAX_DEPTH : 0), MAX_DEPTH);
     const request: FileRequest = { op: 'list', path: workspacePath(path), depth, length: limit };
@@ -120,7 +143,10 @@ export class SandboxFiles {
     await this.#call({ op: 'mkdir', flags, path: workspacePath(path), mode: options.mode }, { path });
   }
 
-  async remove(path: string, options: { readonly recursive?: boolean | undefined; readonly force?: boolean | undefined } = {}): Promise<void> {
+  async remove(
+    path: string,
+    options: { readonly recursive?: boolean | undefined; readonly force?: boolean | undefined } = {},
+  ): Promise<void> {
     try {
       await this.#call({ op: 'remove', flags: options.recursive === true ? FILE_FLAG.recursive : 0, path: workspacePath(path) }, { path });
     } catch (error) {
@@ -133,8 +159,13 @@ export class SandboxFiles {
     await this.#call({ op: 'move', flags, path: workspacePath(path), path2: workspacePath(to) }, { path, path2: to });
   }
 
-  async copy(path: string, to: string, options: { readonly recursive?: boolean | undefined; readonly overwrite?: boolean | undefined } = {}): Promise<void> {
-    const flags = FILE_FLAG.parents | (options.recursive === true ? FILE_FLAG.recursive : 0) | (options.overwrite === true ? 0 : FILE_FLAG.exclusive);
+  async copy(
+    path: string,
+    to: string,
+    options: { readonly recursive?: boolean | undefined; readonly overwrite?: boolean | undefined } = {},
+  ): Promise<void> {
+    const flags =
+      FILE_FLAG.parents | (options.recursive === true ? FILE_FLAG.recursive : 0) | (options.overwrite === true ? 0 : FILE_FLAG.exclusive);
     await this.#call({ op: 'copy', flags, path: workspacePath(path), path2: workspacePath(to) }, { path, path2: to });
   }
 
@@ -148,17 +179,24 @@ export class SandboxFiles {
 
   /** `target` is relative to the symlink's directory and must stay inside the workspace as text. */
   async symlink(path: string, target: string): Promise<void> {
-    if (target === '' || target.includes('\0')) throw new SandboxError('INVALID_REQUEST', `Cannot symlink ${shown(path)}: its target is empty or contains a NUL byte`);
+    if (target === '' || target.includes('\0'))
+      throw new SandboxError('INVALID_REQUEST', `Cannot symlink ${shown(path)}: its target is empty or contains a NUL byte`);
     await this.#call({ op: 'symlink', path: workspacePath(path), extra: Buffer.from(target) }, { path });
   }
 
   async hash(path: string): Promise<{ readonly stat: FileStat; readonly sha256: string }> {
     const end = await this.#call({ op: 'hash', path: workspacePath(path) }, { path });
-    if (end.body.length < FILE_STAT_BYTES + SHA256_BYTES) this.#trust(() => { throw new LinkViolation('the end of a hash is cut short'); });
+    if (end.body.length < FILE_STAT_BYTES + SHA256_BYTES)
+      this.#trust(() => {
+        throw new LinkViolation('the end of a hash is cut short');
+      });
     return { stat: this.#stat(end), sha256: end.body.toString('hex', FILE_STAT_BYTES, FILE_STAT_BYTES + SHA256_BYTES) };
   }
 
-  async *#readParts(path: string, options: { readonly offset?: number | undefined; readonly length?: number | undefined; readonly signal?: AbortSignal | undefined }): AsyncGenerator<Uint8Array, FileStat, undefined> {
+  async *#readParts(
+    path: string,
+    options: { readonly offset?: number | undefined; readonly length?: number | undefined; readonly signal?: AbortSignal | undefined },
+  ): AsyncGenerator<Uint8Array, FileStat, undefined> {
     // A length of 0 means no limit on the link; a caller who asks for nothing gets it from stat.
     if (options.length === 0) return await this.stat(path);
     const request: FileRequest = { op: 'read', path: workspacePath(path), offset: options.offset, length: options.length };
@@ -210,6 +248,7 @@ async function* abortable(exchange: FileExchange, signal: AbortSignal | undefine
 
 function digestBytes(path: string, hex: string): Uint8Array {
   const bytes = Buffer.from(hex, 'hex');
-  if (bytes.length !== SHA256_BYTES) throw new SandboxError('INVALID_REQUEST', `Cannot write ${shown(path)}: ifMatch is not a SHA-256 in hex`);
+  if (bytes.length !== SHA256_BYTES)
+    throw new SandboxError('INVALID_REQUEST', `Cannot write ${shown(path)}: ifMatch is not a SHA-256 in hex`);
   return bytes;
 }

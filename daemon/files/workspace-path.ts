@@ -14,7 +14,9 @@ const MAX_NAME_BYTES = 255;
  */
 export function workspacePath(path: string): string {
   const refuse = (cause: string): never => {
-    throw new SandboxError('INVALID_REQUEST', `Cannot use path ${shown(path)}: ${cause}`, { hint: 'Name a file relative to the workspace, or absolute under /workspace.' });
+    throw new SandboxError('INVALID_REQUEST', `Cannot use path ${shown(path)}: ${cause}`, {
+      hint: 'Name a file relative to the workspace, or absolute under /workspace.',
+    });
   };
   if (path === '') return refuse('it is empty');
   if (path.includes('\0')) return refuse('it contains a NUL byte');

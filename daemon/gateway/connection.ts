@@ -3,14 +3,13 @@
 
 import type { RawData, WebSocket } from 'ws';
 import { SandboxError } from '../../client/protocol/errors.ts';
-import { CLOSE_CODE, decodeFrame, FRAME_KIND } from '../../client/protocol/frames.ts';
-import type { SandboxId } from '../../client/protocol/names.ts';
+import { CLOSE_CODE, decodeFrame, FRAME_KIND, MAX_MESSAGE_BYTES } from '../../client/protocol/frames.ts';
 import { OPERATIONS, RequestEnvelope, type ErrorBody, type EventEnvelope, type Operation } from '../../client/protocol/requests.ts';
-import { assertMayCall } from '../auth/access.ts';
 import type { Principal } from '../auth/principal.ts';
 import type { Clock } from '../observe/clock.ts';
 import type { Log } from '../observe/log.ts';
 import type { ClientState } from '../session/client-registry.ts';
+import { OpenedRoles } from '../session/opened-roles.ts';
 import { IncomingStream } from './incoming-stream.ts';
 import { OutgoingStream } from './outgoing-stream.ts';
 import { refusalText } from './refusal.ts';
@@ -21,7 +20,7 @@ const MAX_STREAMS = 1024;
 /** Bytes in the socket's buffer above which senders wait. */
 const HIGH_WATER_BYTES = 4 * 1024 * 1024;
 /** Bytes of answers a client may leave unread before it is cut off. */
-const HARD_LIMIT_BYTES = 64 * 1024 * 1024;
+const HARD_LIMIT_BYTES = 16 * 1024 * 1024;
 
 /** Performs an operation whose parameters have been parsed. */
 export type Dispatch = (connection: Connection, operation: Operation, params: unknown) => Promise<unknown>;
@@ -38,8 +37,8 @@ export interface ConnectionOptions {
 
 export class Connection {
   readonly principal: Principal;
-  /** Sandboxes whose control another client took over; at most one entry per sandbox opened here. */
-  readonly lostLeases = new Set<SandboxId>();
+  /** How sessions were opened here; a resumed client opens them again. */
+  readonly roles = new OpenedRoles();
   /** Set by hello. */
   client: ClientState | null = null;
   readonly disconnect = (): void => this.close(CLOSE_CODE.goingAway, 'resumed elsewhere');
@@ -49,6 +48,8 @@ export class Connection {
   readonly #timers: (() => void)[] = [];
   #lastHeardMs: number;
   #requestsInFlight = 0;
+  /** The close frame is sent: whatever still comes is not answered. */
+  #isClosing = false;
   #isClosed = false;
   #roomWaiters: (() => void)[] = [];
 
@@ -94,6 +95,13 @@ export class Connection {
     return stream;
   }
 
+  /** Of a command: output from `offset` on, and what the client writes. Both or neither. */
+  openBoth(id: number | undefined, offset: number, isWritten: boolean): { readonly outgoing: OutgoingStream | null; readonly incoming: IncomingStream | null } {
+    if (id === undefined) return { outgoing: null, incoming: null };
+    assertFree(this.#incoming, id);
+    return { outgoing: this.openOutgoing(id, offset), incoming: isWritten ? this.openIncoming(id, null) : null };
+  }
+
   closeStream(id: number): void {
     this.#outgoing.delete(id);
     this.#incoming.delete(id);
@@ -112,6 +120,8 @@ export class Connection {
   }
 
   close(code: number, reason: string): void {
+    if (this.#isClosing) return;
+    this.#isClosing = true;
     this.#options.socket.close(code, reason);
     const { socket, clock } = this.#options;
     // A peer that does not answer the close frame is cut.
@@ -119,6 +129,7 @@ export class Connection {
   }
 
   #onMessage(data: RawData, isBinary: boolean): void {
+    if (this.#isClosing) return;
     this.#lastHeardMs = this.#options.clock.now();
     const bytes = Array.isArray(data) ? Buffer.concat(data) : Buffer.isBuffer(data) ? data : Buffer.from(data);
     if (isBinary) this.#onFrame(bytes);
@@ -130,8 +141,15 @@ export class Connection {
     if (frame === null) return this.close(CLOSE_CODE.protocolViolation, 'malformed binary frame');
     // Safe because: a frame for a stream that has just ended is not a violation, the two crossed on the wire.
     if (frame.kind === FRAME_KIND.credit) this.#outgoing.get(frame.stream)?.credit(frame.offset);
-    else if (frame.kind === FRAME_KIND.stop) this.#outgoing.get(frame.stream)?.stop();
+    else if (frame.kind === FRAME_KIND.stop) this.#onStop(frame.stream);
     else if (this.#incoming.get(frame.stream)?.accept(frame) === false) this.close(CLOSE_CODE.protocolViolation, 'data frame out of order or beyond its credit');
+  }
+
+  /** Of a stream both ways it ends the output alone; of an upload it says that there will be no more of it. */
+  #onStop(id: number): void {
+    const outgoing = this.#outgoing.get(id);
+    if (outgoing !== undefined) outgoing.stop();
+    else this.#incoming.get(id)?.fail(new SandboxError('INVALID_REQUEST', 'Cannot go on: the client gave the stream up before its end'));
   }
 
   #onRequest(text: string): void {
@@ -158,7 +176,6 @@ export class Connection {
   async #perform(id: number, op: Operation, params: unknown): Promise<void> {
     try {
       if (op !== 'hello' && this.client === null) throw new SandboxError('INVALID_REQUEST', `Cannot call ${op}: hello comes first`);
-      assertMayCall(this.principal, op);
       const parsed = OPERATIONS[op].params.safeParse(params);
       if (!parsed.success) throw new SandboxError('INVALID_REQUEST', `Cannot call ${op}: ${refusalText(parsed.error)}`);
       const result = await this.#options.dispatch(this, op, parsed.data);
@@ -182,7 +199,12 @@ export class Connection {
   #sendText(message: object): void {
     if (this.#isClosed) return;
     const { socket } = this.#options;
-    socket.send(JSON.stringify(message));
+    const text = JSON.stringify(message);
+    if ('result' in message && text.length > MAX_MESSAGE_BYTES / 3 && Buffer.byteLength(text) > MAX_MESSAGE_BYTES) {
+      const id = 'id' in message ? Number(message.id) : 0;
+      return this.#sendError(id, new SandboxError('TOO_LARGE', `Cannot answer: the result is larger than a message may be (${MAX_MESSAGE_BYTES} bytes)`, { hint: 'Ask for less at once, for example with limit.' }));
+    }
+    socket.send(text);
     if (socket.bufferedAmount > HARD_LIMIT_BYTES) socket.terminate();
   }
 

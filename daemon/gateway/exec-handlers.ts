@@ -6,30 +6,30 @@ import { MAX_START_BYTES, type Command, type ExecResult, type ExecStart } from '
 import type { ExecTable } from '../exec/exec-table.ts';
 import type { Execution } from '../exec/execution.ts';
 import { WORKSPACE_ROOT, workspacePath } from '../files/workspace-path.ts';
+import { recordAnyway } from '../session/record-anyway.ts';
 import type { Session } from '../session/session.ts';
 import type { Connection } from './connection.ts';
 import { type Handler, type HandlerContext, sessionOf } from './handler.ts';
 import { pipeOutput, pumpStdin } from './exec-streams.ts';
+import type { OutgoingStream } from './outgoing-stream.ts';
 
 export const startExec: Handler<'exec.start'> = async (context, connection, params) => {
   // Opened before anything is awaited: the client's stdin follows its request at once.
-  const stdin = params.stdin === 'pipe' && params.stream !== undefined ? connection.openIncoming(params.stream, null) : null;
+  const streams = connection.openBoth(params.stream, 0, params.stdin === 'pipe');
   try {
     const session = sessionOf(context, connection, params.sandbox);
     return await session.use(async (sandbox) => {
       const isKnown = sandbox.execs.get(params.execId) !== undefined;
-      const execution = start(sandbox.execs, sandbox.shell, sandbox.env, params);
-      if (!isKnown) {
-        auditStart(context, connection, session, params);
-        void execution.result.then(() => undefined, () => undefined).then(() => auditEnd(context, session, execution));
-      }
+      if (!isKnown) context.pool.assertAccepting(`start command ${params.execId}`);
+      const begin = () => start(sandbox.execs, sandbox.shell, sandbox.env(params.execId), session.policy.limits.outputBytes, params);
+      const execution = isKnown ? begin() : startAudited(context, connection, session, params, begin);
       const isMine = !isKnown || session.claim(params.execId);
-      const release = params.background || !isMine ? () => undefined : abandonWith(connection, execution);
-      if (stdin !== null) void pumpStdin(stdin, execution, connection.clientId);
+      const release = params.background ? () => undefined : leaveBehind(connection, execution, isMine);
+      if (streams.incoming !== null && mayWrite(connection, execution)) void pumpStdin(streams.incoming, execution, connection.clientId);
       try {
-        return await follow(connection, execution, params.stream, 0, params.yieldMs, params.background);
+        return await follow(connection, execution, streams.outgoing, 0, params.yieldMs, !params.background);
       } finally {
-        if (execution.state === 'ended') release();
+        release();
       }
     });
   } finally {
@@ -38,15 +38,21 @@ export const startExec: Handler<'exec.start'> = async (context, connection, para
 };
 
 export const attachExec: Handler<'exec.attach'> = async (context, connection, params) => {
+  const streams = connection.openBoth(params.stream, params.offset, true);
   try {
-    const session = sessionOf(context, connection, params.sandbox);
+    const session = sessionOf(context, connection, params.sandbox, 'watch');
     return await session.use(async (sandbox) => {
       const execution = sandbox.execs.require(params.execId);
-      if (session.claim(params.execId)) abandonWith(connection, execution);
-      const { writer } = execution.stdin;
-      const isWriter = execution.request.hasStdin && (writer === null || writer === connection.clientId);
-      if (isWriter && params.stream !== undefined) void pumpStdin(connection.openIncoming(params.stream, null), execution, connection.clientId);
-      return follow(connection, execution, params.stream, params.offset, params.yieldMs, execution.request.background);
+      // Whoever only watches misses what it reads too slowly, and the command neither waits for it nor ends with it.
+      const takesPart = !connection.principal.isReadOnly && session.state === 'running' && connection.roles.canWork(session, connection.clientId);
+      const holds = takesPart && !execution.request.background;
+      const release = holds ? leaveBehind(connection, execution, session.claim(params.execId)) : () => undefined;
+      if (takesPart && streams.incoming !== null && mayWrite(connection, execution)) void pumpStdin(streams.incoming, execution, connection.clientId);
+      try {
+        return await follow(connection, execution, streams.outgoing, params.offset, params.yieldMs, holds);
+      } finally {
+        release();
+      }
     });
   } finally {
     if (params.stream !== undefined) connection.closeStream(params.stream);
@@ -55,7 +61,7 @@ export const attachExec: Handler<'exec.attach'> = async (context, connection, pa
 
 export const killExec: Handler<'exec.kill'> = async (context, connection, params) => {
   const { principal } = connection;
-  const session = sessionOf(context, connection, params.sandbox);
+  const session = sessionOf(context, connection, params.sandbox, principal.role === 'operator' ? 'control' : 'work');
   await session.use(async (sandbox) => {
     const by = principal.role === 'operator' ? `operator:${principal.tokenId.slice(0, 8)}` : 'caller';
     sandbox.execs.require(params.execId).kill({ by, ...(params.signal === undefined ? {} : { signal: params.signal }) });
@@ -70,14 +76,14 @@ export const resizeExec: Handler<'exec.resize'> = async (context, connection, pa
 };
 
 export const execList: Handler<'exec.list'> = async (context, connection, params) =>
-  sessionOf(context, connection, params.sandbox).use(async (sandbox) => ({ execs: sandbox.execs.list().map((execution) => execution.info()) }));
+  sessionOf(context, connection, params.sandbox, 'watch').use(async (sandbox) => ({ execs: sandbox.execs.list().map((execution) => execution.info()) }));
 
 /** Output on the stream while it lasts, then the result; with `yieldMs` whichever is first. */
-async function follow(connection: Connection, execution: Execution, streamId: number | undefined, offset: number, yieldMs: number | undefined, isBackground: boolean): Promise<ExecResult> {
+async function follow(connection: Connection, execution: Execution, stream: OutgoingStream | null, offset: number, yieldMs: number | undefined, holds: boolean): Promise<ExecResult> {
   const result = yieldMs === undefined ? execution.result : execution.resultWithin(yieldMs);
-  if (streamId === undefined) return result;
+  if (stream === null) return result;
   const stopped = new AbortController();
-  const output = pipeOutput(connection, execution, streamId, offset, !isBackground, stopped.signal);
+  const output = pipeOutput(connection, execution, stream, offset, holds, stopped.signal);
   // A refused start must not leave the pipe's promise unheard.
   output.catch(() => undefined);
   if (yieldMs !== undefined) {
@@ -91,12 +97,15 @@ async function follow(connection: Connection, execution: Execution, streamId: nu
   return final;
 }
 
-function start(execs: ExecTable, shell: 'bash' | 'sh', sandboxEnv: Readonly<Record<string, string>>, params: ExecStart): Execution {
+function start(execs: ExecTable, shell: 'bash' | 'sh', sandboxEnv: Readonly<Record<string, string>>, maxOutputBytes: number | undefined, params: ExecStart): Execution {
   const argv = argvOf(params.command, shell);
   if (argv[0] === '') throw new SandboxError('INVALID_REQUEST', 'Cannot start a command: the first argument is empty');
   const env: Record<string, string> = { ...sandboxEnv, ...(params.pty === undefined ? {} : { TERM: 'xterm-256color' }), ...params.env };
   const bytes = [...argv, ...Object.entries(env).flat()].reduce((sum, text) => sum + Buffer.byteLength(text) + 2, 0);
   if (bytes > MAX_START_BYTES) throw new SandboxError('TOO_LARGE', `Cannot start a command: arguments and environment have ${bytes} bytes, the limit is ${MAX_START_BYTES}`, { hint: 'Pass large input by stdin or as a file.' });
+  if (maxOutputBytes !== undefined && (params.outputBytes ?? 0) > maxOutputBytes) {
+    throw new SandboxError('QUOTA_EXCEEDED', `Cannot start a command: outputBytes ${params.outputBytes} is above the sandbox's limit ${maxOutputBytes}`, { retry: 'never', hint: 'Leave outputBytes out, or ask for less.' });
+  }
   return execs.start({
     execId: params.execId,
     argv,
@@ -106,7 +115,7 @@ function start(execs: ExecTable, shell: 'bash' | 'sh', sandboxEnv: Readonly<Reco
     pty: params.pty,
     wallMs: params.timeoutMs,
     idleMs: params.idleTimeoutMs,
-    outputBytes: params.outputBytes,
+    outputBytes: params.outputBytes ?? maxOutputBytes,
     outputPolicy: params.outputPolicy,
     background: params.background,
     command: params.command,
@@ -118,26 +127,45 @@ function argvOf(command: Command, shell: 'bash' | 'sh'): readonly string[] {
   return typeof command === 'string' ? [shell, '-c', command] : command;
 }
 
-/** A foreground command ends when its client stays away for longer than it said. */
-function abandonWith(connection: Connection, execution: Execution): () => void {
-  const work = connection.client?.foreground;
+/**
+ * A client that stays away for longer than it said holds no command back any more, and its own foreground ones end.
+ * The result is called when this connection follows the command no longer.
+ */
+function leaveBehind(connection: Connection, execution: Execution, isMine: boolean): () => void {
+  const { client } = connection;
+  if (client === null) return () => undefined;
   const abandon = () => {
-    execution.kill({ by: 'disconnect' });
-    execution.gate.release(connection.clientId);
+    if (isMine) execution.kill({ by: 'disconnect' });
+    execution.gate.release(client.id);
   };
-  work?.add(abandon);
-  void execution.result.catch(() => undefined).finally(() => work?.delete(abandon));
-  return () => work?.delete(abandon);
+  client.foreground.add(abandon);
+  if (isMine) void execution.result.catch(() => undefined).finally(() => client.foreground.delete(abandon));
+  return () => {
+    if (execution.state === 'ended' || (!isMine && connection.isOpen)) client.foreground.delete(abandon);
+  };
 }
 
-function auditStart(context: HandlerContext, connection: Connection, session: Session, params: ExecStart): void {
+/** One client writes to a command; another one takes over only where nobody has written under this daemon. */
+function mayWrite(connection: Connection, execution: Execution): boolean {
+  const { writer } = execution.stdin;
+  return execution.request.hasStdin && (writer === null || writer === connection.clientId);
+}
+
+/** On record before it starts: what can't be recorded does not run. */
+function startAudited(context: HandlerContext, connection: Connection, session: Session, params: ExecStart, begin: () => Execution): Execution {
+  const of = { tenant: session.tenant, session: session.session, sandboxId: session.id, execId: params.execId };
   context.audit.append({
-    kind: 'exec.start', tenant: session.tenant, session: session.session, sandboxId: session.id, execId: params.execId, tokenId: connection.principal.tokenId,
+    kind: 'exec.start', ...of, tokenId: connection.principal.tokenId,
     command: params.command, cwd: params.cwd ?? '', envNames: Object.keys(params.env ?? {}), background: params.background,
     profile: session.policy.profileName, policySha256: session.policy.sha256, labels: { ...session.labels, ...params.labels },
   });
-}
-
-function auditEnd(context: HandlerContext, session: Session, execution: Execution): void {
-  context.audit.append({ kind: 'exec.end', tenant: session.tenant, session: session.session, sandboxId: session.id, execId: execution.id, outcome: execution.outcome ?? 'refused', labels: session.labels });
+  const end = (outcome: Record<string, string>) => recordAnyway(context, { kind: 'exec.end', ...of, ...outcome, labels: session.labels });
+  try {
+    const execution = begin();
+    void execution.result.then(() => undefined, () => undefined).then(() => end({ outcome: execution.outcome ?? 'refused' }));
+    return execution;
+  } catch (error) {
+    end({ outcome: 'refused', code: SandboxError.is(error) ? error.code : 'INTERNAL' });
+    throw error;
+  }
 }

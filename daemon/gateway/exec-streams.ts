@@ -3,10 +3,10 @@
 import type { Execution } from '../exec/execution.ts';
 import type { Connection } from './connection.ts';
 import type { IncomingStream } from './incoming-stream.ts';
+import type { OutgoingStream } from './outgoing-stream.ts';
 
 /** Sends output from `offset` on until the command ends or the client wants no more; `holds`: the command waits for this reader. */
-export async function pipeOutput(connection: Connection, execution: Execution, streamId: number, offset: number, holds: boolean, signal: AbortSignal): Promise<void> {
-  const stream = connection.openOutgoing(streamId, offset);
+export async function pipeOutput(connection: Connection, execution: Execution, stream: OutgoingStream, offset: number, holds: boolean, signal: AbortSignal): Promise<void> {
   const reader = connection.clientId;
   if (holds) execution.gate.reached(reader, offset);
   let isComplete = false;
@@ -17,7 +17,7 @@ export async function pipeOutput(connection: Connection, execution: Execution, s
         if (holds) execution.gate.reached(reader, event.offset + event.bytes.byteLength);
       } else if (event.kind === 'gap') {
         stream.skipTo(event.to);
-        connection.sendEvent({ event: 'stream.gap', stream: streamId, from: event.from, to: event.to });
+        connection.sendEvent({ event: 'stream.gap', stream: stream.id, from: event.from, to: event.to });
       } else isComplete = true;
     }
   } catch (error) {

@@ -1,13 +1,22 @@
 // Operation -> what it does. Looks up the session, checks role and lease, and hands over to the feature.
 
-import { SandboxError } from '../../client/protocol/errors.ts';
+import { z } from 'zod';
+import { type ErrorCode, SandboxError } from '../../client/protocol/errors.ts';
 import { PROTOCOL_VERSION } from '../../client/protocol/frames.ts';
 import type { Operation, ParsedParams } from '../../client/protocol/requests.ts';
-import type { Dispatch } from './connection.ts';
+import { assertMayCall } from '../auth/access.ts';
+import type { Connection, Dispatch } from './connection.ts';
 import { attachExec, execList, killExec, resizeExec, startExec } from './exec-handlers.ts';
+import { explainEgress, setEgress } from './egress-handlers.ts';
 import { fileHandlers } from './file-handlers.ts';
-import type { Handler, HandlerContext } from './handler.ts';
+import { type Handler, type HandlerContext, sessionOf } from './handler.ts';
+import { recordAnyway } from '../session/record-anyway.ts';
 import { portsUrl } from './ports/port-handlers.ts';
+
+/** Refusals that somebody may ask about later; of files, every call is recorded with its outcome anyway. */
+const DENIALS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'UNAUTHENTICATED', 'FORBIDDEN', 'NOT_FOUND', 'SESSION_BUSY', 'LEASE_LOST', 'QUOTA_EXCEEDED', 'CAPACITY', 'IMAGE_NOT_ALLOWED', 'PROFILE_UNKNOWN', 'POLICY_INVALID',
+]);
 
 type Handlers = { readonly [O in Operation]: Handler<O> };
 
@@ -21,17 +30,22 @@ const HANDLERS: Handlers = {
     connection.client = context.clients.connected(params.clientId, principal, params.disconnectGraceMs, connection.disconnect);
     return { protocol: PROTOCOL_VERSION, daemonVersion: context.version, heartbeatMs: context.heartbeatMs, tenant: principal.tenant, role: principal.role, receiptKey: context.receiptKey };
   },
-  open: async (context, connection, params) => context.pool.open(params, connection.principal, connection.clientId),
+  open: async (context, connection, params) => {
+    const { clientId } = connection;
+    const result = await context.pool.open(params, connection.principal, clientId);
+    connection.roles.add(result.id, params.role);
+    // Gone while the sandbox started: its lease waits for it like that of a client that went later.
+    if (connection.client?.disconnect === null) context.pool.controllerLost(clientId);
+    return result;
+  },
   close: async (context, connection, params) => {
-    const session = context.pool.find(params.sandbox, connection.principal);
-    if (connection.principal.role !== 'operator') session.assertController(connection.clientId);
+    const session = sessionOf(context, connection, params.sandbox, 'control');
     await context.pool.close(session, connection.principal.role === 'operator' ? 'closed by an operator' : 'closed by its controller', params.workspace);
     return {};
   },
   list: async (context, connection, params) => ({ sandboxes: context.pool.list(params, connection.principal).map((session) => session.info()) }),
   extend: async (context, connection, params) => {
-    const session = context.pool.find(params.sandbox, connection.principal);
-    if (connection.principal.role !== 'operator') session.assertController(connection.clientId);
+    const session = sessionOf(context, connection, params.sandbox, 'control');
     await session.extend({ ttlMs: params.ttlMs, idleMs: params.idleMs });
     return session.info();
   },
@@ -40,6 +54,8 @@ const HANDLERS: Handlers = {
   'exec.kill': killExec,
   'exec.resize': resizeExec,
   'exec.list': execList,
+  'egress.set': setEgress,
+  'egress.explain': explainEgress,
   'ports.url': portsUrl,
   ...fileHandlers,
 };
@@ -48,6 +64,21 @@ export function createDispatch(context: HandlerContext): Dispatch {
   return async (connection, operation, params) => {
     // Safe because: the connection has parsed the parameters with this very operation's schema.
     const handler = HANDLERS[operation] as Handler<Operation>;
-    return handler(context, connection, params as ParsedParams<Operation>);
+    try {
+      assertMayCall(connection.principal, operation);
+      return await handler(context, connection, params as ParsedParams<Operation>);
+    } catch (error) {
+      if (SandboxError.is(error) && DENIALS.has(error.code)) recordDenial(context, connection, operation, params, error);
+      throw error;
+    }
   };
+}
+
+function recordDenial(context: HandlerContext, connection: Connection, operation: Operation, params: unknown, error: SandboxError): void {
+  const { tenant, role, tokenId } = connection.principal;
+  const { session, sandbox } = z.object({ session: z.string().optional(), sandbox: z.string().optional() }).catch({}).parse(params);
+  recordAnyway(context, {
+    kind: 'denied', op: operation, code: error.code, message: error.message, tenant, role, tokenId,
+    ...(session === undefined ? {} : { session }), ...(sandbox === undefined ? {} : { sandboxId: sandbox }),
+  });
 }

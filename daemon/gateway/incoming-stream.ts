@@ -6,6 +6,9 @@ import type { FrameSink } from './outgoing-stream.ts';
 /** Bytes that a client sends again at most when it resumes, and the window it may use meanwhile. */
 const MAX_REPEATED = 1024 * 1024;
 
+/** Smaller frames are kept together: a client that sends single bytes must not cost hundreds of times as much memory. */
+const MERGED_BYTES = 4096;
+
 interface Chunk {
   readonly offset: number;
   readonly bytes: Uint8Array;
@@ -88,7 +91,11 @@ export class IncomingStream implements AsyncIterable<Uint8Array> {
 
   #keep({ offset, bytes }: Chunk): void {
     const known = Math.max(0, (this.#base ?? 0) - offset);
-    if (known < bytes.byteLength) this.#chunks.push({ offset: offset + known, bytes: bytes.subarray(known) });
+    if (known >= bytes.byteLength) return;
+    const last = this.#chunks.at(-1);
+    if (last !== undefined && last.bytes.byteLength + bytes.byteLength - known <= MERGED_BYTES) {
+      this.#chunks[this.#chunks.length - 1] = { offset: last.offset, bytes: Buffer.concat([last.bytes, bytes.subarray(known)]) };
+    } else this.#chunks.push({ offset: offset + known, bytes: bytes.subarray(known) });
   }
 
   #took(bytes: number): void {

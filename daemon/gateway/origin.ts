@@ -9,10 +9,11 @@ export interface OriginRule {
 
 /** The names a listener answers to. A wildcard address is reachable under any local name, so only loopback names are implied. */
 export function originRule(host: string, port: number, extraOrigins: readonly string[]): OriginRule {
-  const names = new Set([host, 'localhost', '127.0.0.1', '[::1]']);
-  const hosts = new Set([...names].map((name) => `${name}:${port}`));
-  for (const origin of extraOrigins) hosts.add(new URL(origin).host);
-  return { hosts, origins: new Set([...[...hosts].map((value) => `http://${value}`), ...extraOrigins.map((origin) => new URL(origin).origin)]) };
+  const names = [host.toLowerCase(), 'localhost', '127.0.0.1', '[::1]'];
+  // Without a port where it is the one that browsers leave out.
+  const own = names.flatMap((name) => (port === 80 ? [name, `${name}:80`] : [`${name}:${port}`]));
+  const extra = extraOrigins.map((origin) => new URL(origin));
+  return { hosts: new Set([...own, ...extra.map((url) => url.host)]), origins: new Set([...own.map((name) => `http://${name}`), ...extra.map((url) => url.origin)]) };
 }
 
 /** null: acceptable; otherwise why not. Requests without Origin are not from a page. */

@@ -1,10 +1,10 @@
 // One stream of bytes to the client: waits for its credit and for the socket. Owns order and flow;
 // where the bytes come from is the caller's business.
 
-import { encodeFrame, FLAG_EOF, FLAG_STDERR, FRAME_KIND, INITIAL_WINDOW, MAX_PAYLOAD_BYTES } from '../../client/protocol/frames.ts';
+import { FLAG_EOF, FLAG_STDERR, FRAME_HEADER_BYTES, FRAME_KIND, INITIAL_WINDOW, MAX_PAYLOAD_BYTES, writeFrameHeader } from '../../client/protocol/frames.ts';
 
 export interface FrameSink {
-  /** Resolves when the socket has room for more; rejects once it is closed. */
+  /** Resolves when the socket has room for more, or is closed. */
   sendFrame(frame: Uint8Array): Promise<void> | void;
 }
 
@@ -15,6 +15,13 @@ export class OutgoingStream {
   #offset: number;
   #isStopped = false;
   #wake: (() => void) | null = null;
+  /** Taken and not yet sent; at most one frame, of one stream. */
+  #held: Uint8Array[] = [];
+  #heldBytes = 0;
+  #isStderr = false;
+  #flushSoon: NodeJS.Immediate | null = null;
+  /** Until the socket has room again. */
+  #room: Promise<void> | undefined;
 
   constructor(id: number, sink: FrameSink, startOffset: number) {
     this.id = id;
@@ -29,28 +36,36 @@ export class OutgoingStream {
 
   /** Bytes are left out here on purpose; the client is told by an event. */
   skipTo(offset: number): void {
+    this.#flush(0);
     this.#credit += Math.max(0, offset - this.#offset);
     this.#offset = offset;
   }
 
-  /** Sends all of it, as credit allows; false: the client wants no more. */
+  /** Takes all of it, as credit allows; the bytes must not change afterwards. False: the client wants no more. */
   async send(bytes: Uint8Array, isStderr: boolean): Promise<boolean> {
     let rest = bytes;
     while (rest.byteLength > 0) {
-      while (this.#credit <= this.#offset && !this.#isStopped) await new Promise<void>((resolve) => (this.#wake = resolve));
+      while (this.#credit <= this.#offset && !this.#isStopped) {
+        this.#flush(0);
+        await new Promise<void>((resolve) => (this.#wake = resolve));
+      }
       if (this.#isStopped) return false;
-      const size = Math.min(rest.byteLength, this.#credit - this.#offset, MAX_PAYLOAD_BYTES);
-      const frame = encodeFrame(FRAME_KIND.data, isStderr ? FLAG_STDERR : 0, this.id, this.#offset, rest.subarray(0, size));
+      if (isStderr !== this.#isStderr) this.#flush(0);
+      this.#isStderr = isStderr;
+      const size = Math.min(rest.byteLength, this.#credit - this.#offset, MAX_PAYLOAD_BYTES - this.#heldBytes);
+      this.#held.push(size === rest.byteLength ? rest : rest.subarray(0, size));
+      this.#heldBytes += size;
       this.#offset += size;
       rest = rest.subarray(size);
-      const room = this.#sink.sendFrame(frame);
-      if (room !== undefined) await room;
+      if (this.#heldBytes === MAX_PAYLOAD_BYTES) this.#flush(0);
+      else this.#flushSoon ??= setImmediate(() => this.#flush(0));
+      if (this.#room !== undefined) await this.#room;
     }
     return !this.#isStopped;
   }
 
   end(): void {
-    if (!this.#isStopped) void this.#sink.sendFrame(encodeFrame(FRAME_KIND.data, FLAG_EOF, this.id, this.#offset));
+    if (!this.#isStopped) this.#flush(FLAG_EOF);
   }
 
   /** Credit never goes back: an older frame changes nothing. */
@@ -62,7 +77,29 @@ export class OutgoingStream {
 
   stop(): void {
     this.#isStopped = true;
+    this.#flush(0);
     this.#wakeUp();
+  }
+
+  /** What is held as one frame: pieces that come in one turn of the event loop cost one message and not one each. */
+  #flush(flags: number): void {
+    if (this.#flushSoon !== null) clearImmediate(this.#flushSoon);
+    this.#flushSoon = null;
+    const held = this.#held;
+    const bytes = this.#heldBytes;
+    this.#held = [];
+    this.#heldBytes = 0;
+    if (this.#isStopped || (bytes === 0 && flags === 0)) return;
+    const frame = Buffer.allocUnsafe(FRAME_HEADER_BYTES + bytes);
+    writeFrameHeader(frame, FRAME_KIND.data, flags | (bytes > 0 && this.#isStderr ? FLAG_STDERR : 0), this.id, this.#offset - bytes);
+    let at = FRAME_HEADER_BYTES;
+    for (const piece of held) {
+      frame.set(piece, at);
+      at += piece.byteLength;
+    }
+    const room = this.#sink.sendFrame(frame);
+    if (room === undefined) return;
+    this.#room = room.finally(() => (this.#room = undefined));
   }
 
   #wakeUp(): void {

@@ -21,6 +21,8 @@ export interface GatewayOptions {
   readonly dispatch: Dispatch;
   /** Answers plain HTTP; the principal is null where no valid token was sent. */
   readonly route: (request: IncomingMessage, principal: Principal | null) => Promise<{ readonly status: number; readonly body: unknown }>;
+  /** Told of everyone who is not let in. */
+  readonly onRefused: (refused: { readonly code: string; readonly message: string; readonly address: string | undefined; readonly url: string | undefined }) => void;
   readonly onDisconnected: (connection: Connection) => void;
   readonly clock: Clock;
   readonly log: Log;
@@ -77,7 +79,11 @@ export class Gateway {
     };
     try {
       const refusal = this.#refusal(request);
-      if (refusal !== null) return answer(403, { code: 'FORBIDDEN', message: `Cannot serve this: ${refusal}` });
+      if (refusal !== null) {
+        const message = `Cannot serve this: ${refusal}`;
+        this.#refused(request, 'FORBIDDEN', message);
+        return answer(403, { code: 'FORBIDDEN', message });
+      }
       const token = bearerOf(request.headers.authorization);
       const principal = token === '' ? null : await this.#options.verify(token);
       const { status, body } = await this.#options.route(request, principal);
@@ -85,6 +91,7 @@ export class Gateway {
     } catch (error) {
       const known = SandboxError.is(error) ? error : null;
       if (known === null) this.#options.log.error({ err: error }, 'http request failed');
+      if (known?.code === 'UNAUTHENTICATED') this.#refused(request, known.code, known.message);
       answer(known?.httpStatus ?? 500, { code: known?.code ?? 'INTERNAL', message: known?.message ?? 'Cannot answer: an internal failure', hint: known?.hint ?? '' });
     }
   }
@@ -92,6 +99,7 @@ export class Gateway {
   async #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     socket.on('error', () => socket.destroy());
     const refuse = (status: string, code: string, message: string) => {
+      this.#refused(request, code, message);
       const body = `${JSON.stringify({ code, message })}\n`;
       socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
     };
@@ -100,10 +108,10 @@ export class Gateway {
     const refusal = this.#refusal(request);
     if (refusal !== null) return refuse('403 Forbidden', 'FORBIDDEN', `Cannot upgrade: ${refusal}`);
     if (!offered.includes(SUBPROTOCOL)) return refuse('426 Upgrade Required', 'PROTOCOL_VERSION', `Cannot upgrade: offer the subprotocol ${SUBPROTOCOL}`);
-    if (this.#connections.size >= this.#options.maxConnections) return refuse('503 Service Unavailable', 'CAPACITY', 'Cannot upgrade: too many connections');
     try {
       const fromList = offered.find((name) => name.startsWith(BEARER_PREFIX))?.slice(BEARER_PREFIX.length) ?? '';
       const principal = await this.#options.verify(bearerOf(request.headers.authorization) || fromList);
+      if (this.#connections.size >= this.#options.maxConnections) return refuse('503 Service Unavailable', 'CAPACITY', 'Cannot upgrade: too many connections');
       this.#sockets.handleUpgrade(request, socket, head, (accepted) => this.#accept(new Connection({ ...this.#options, socket: accepted, principal, onClosed: (connection) => this.#closed(connection) })));
     } catch (error) {
       refuse('401 Unauthorized', 'UNAUTHENTICATED', SandboxError.is(error) ? error.message : 'Cannot authenticate');
@@ -117,6 +125,10 @@ export class Gateway {
   #closed(connection: Connection): void {
     this.#connections.delete(connection);
     this.#options.onDisconnected(connection);
+  }
+
+  #refused(request: IncomingMessage, code: string, message: string): void {
+    this.#options.onRefused({ code, message, address: request.socket.remoteAddress, url: request.url });
   }
 
   #refusal(request: IncomingMessage): string | null {

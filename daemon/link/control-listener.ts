@@ -121,7 +121,9 @@ export class ControlListener implements AsyncDisposable {
 
   async #greet(connection: FramedSocket, hello: Buffer): Promise<void> {
     const nonce = hello.subarray(4);
-    const isKnown = [this.#nonces.current, this.#nonces.previous].map((valid) => valid !== null && timingSafeEqual(nonce, Buffer.from(valid, 'hex')));
+    const isKnown = [this.#nonces.current, this.#nonces.previous].map(
+      (valid) => valid !== null && timingSafeEqual(nonce, Buffer.from(valid, 'hex')),
+    );
     if (connection.isOver || hello.readUInt32LE(0) !== PROTOCOL_VERSION || !isKnown.includes(true)) {
       connection.destroy();
       if (this.#pending.delete(connection)) this.#drop('it does not know the nonce or speaks another version');

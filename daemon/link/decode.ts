@@ -13,8 +13,10 @@ export function decodeExit(body: Buffer): ExitReport {
   const reason = EXIT_REASONS[body[4] ?? 0xff];
   const stage = START_STAGES[body.readUInt32LE(60)];
   const isOomLike = body[5] ?? 0;
-  if (reason === undefined || stage === undefined || isOomLike > 1) throw new LinkViolation('an exit report has an unknown reason or stage');
-  if ((reason === 'notStarted') !== (stage !== 'none')) throw new LinkViolation('an exit report names a stage that does not fit its reason');
+  if (reason === undefined || stage === undefined || isOomLike > 1)
+    throw new LinkViolation('an exit report has an unknown reason or stage');
+  if ((reason === 'notStarted') !== (stage !== 'none'))
+    throw new LinkViolation('an exit report names a stage that does not fit its reason');
   const report: ExitReport = {
     waitStatus: body.readInt32LE(0),
     reason,

@@ -3,7 +3,7 @@
 
 import { Duplex } from 'node:stream';
 import { encodeU64 } from './encode.ts';
-import type { FrameSender } from './exec-channel.ts';
+import type { FrameSender } from './frame-sender.ts';
 import { DOWN, FILE_WINDOW_BYTES, FLAG, LinkViolation, MAX_DATA, encodeFrame } from './frames.ts';
 
 const HIGH_WATER_BYTES = 64 * 1024;
@@ -43,7 +43,8 @@ export class DialStream extends Duplex {
 
   /** From the link: bytes the server has taken. */
   credit(offset: number): void {
-    if (offset <= this.#taken || offset > this.#sent) throw new LinkViolation(`dial ${this.#id}: credit ${offset} where up to ${this.#sent} can be`);
+    if (offset <= this.#taken || offset > this.#sent)
+      throw new LinkViolation(`dial ${this.#id}: credit ${offset} where up to ${this.#sent} can be`);
     this.#taken = offset;
     const waiting = this.#waiting;
     this.#waiting = null;
@@ -54,8 +55,9 @@ export class DialStream extends Duplex {
   serverClosed(errno: number): void {
     this.#isClosed = true;
     if (errno !== 0) this.destroy(new Error(`the server's connection broke (errno ${errno})`));
+    // Bytes may be missing: that is never told as a clean end.
+    else if (!this.#hasEof) this.destroy(new Error("the server's connection ended before its end was told"));
     else {
-      if (!this.#hasEof) this.push(null);
       this.#waiting?.done();
       this.#waiting = null;
     }

@@ -19,11 +19,15 @@ export function encodeStart(number: number, command: StartCommand): Buffer {
   const strings = [command.cwd, ...command.argv, ...env.map(([name, value]) => `${name}=${value}`)];
   let length = START_STRUCT;
   for (const text of strings) {
-    if (text.includes('\0')) throw new SandboxError('INVALID_REQUEST', 'Cannot start the command: an argument, a variable or cwd contains a NUL byte');
+    if (text.includes('\0'))
+      throw new SandboxError('INVALID_REQUEST', 'Cannot start the command: an argument, a variable or cwd contains a NUL byte');
     length += Buffer.byteLength(text) + 1;
   }
   if (length > MAX_START_BODY) {
-    throw new SandboxError('TOO_LARGE', `Cannot start the command: arguments and environment take ${length} bytes of at most ${MAX_START_BODY}`);
+    throw new SandboxError(
+      'TOO_LARGE',
+      `Cannot start the command: arguments and environment take ${length} bytes of at most ${MAX_START_BODY}`,
+    );
   }
   const frame = Buffer.alloc(HEADER_BYTES + length);
   writeHeader(frame, DOWN.start, 0, number, length);
@@ -78,7 +82,10 @@ export function encodeFileRequest(id: number, request: FileRequest): Buffer {
   const extra = request.extra ?? new Uint8Array(0);
   for (const part of [path, path2, extra]) {
     if (part.byteLength > MAX_PATH_BYTES) {
-      throw new SandboxError('INVALID_REQUEST', `Cannot ${request.op} ${request.path.slice(0, 80)}...: a path takes more than ${MAX_PATH_BYTES} bytes`);
+      throw new SandboxError(
+        'INVALID_REQUEST',
+        `Cannot ${request.op} ${request.path.slice(0, 80)}...: a path takes more than ${MAX_PATH_BYTES} bytes`,
+      );
     }
   }
   const length = FILE_STRUCT + path.length + path2.length + extra.byteLength;

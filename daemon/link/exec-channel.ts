@@ -2,15 +2,10 @@
 // Init is hostile here: every offset and credit is checked. Knows nothing of spools, outcomes or clients.
 
 import { encodeKill, encodeU64 } from './encode.ts';
+import type { FrameSender } from './frame-sender.ts';
 import { DOWN, FLAG, LinkViolation, STDIN_WINDOW_BYTES, WINDOW_BYTES, encodeFrame } from './frames.ts';
 import type { ExecEvents, ExecStatus, ExitReport, KillCommand, OutputStream } from './messages.ts';
 import { StdinWindow } from './stdin-window.ts';
-
-/** Sends on the connection there is; without one what is sent is lost. */
-export interface FrameSender {
-  send(frame: Buffer): void;
-  sendData(type: number, flags: number, id: number, payload: Uint8Array): void;
-}
 
 /** `adopting`: known from the journal of an earlier daemon, not yet confirmed by init. */
 type Phase = 'adopting' | 'starting' | 'running' | 'exited' | 'acknowledged';
@@ -93,7 +88,8 @@ export class ExecChannel {
     }
     if (this.#phase === 'adopting') this.#adopt(status);
     if (this.#phase === 'starting') this.#confirmStart();
-    if (status.end < this.#credited || status.credited > this.#end) throw new LinkViolation(`exec ${this.number}: its status contradicts the credit given`);
+    if (status.end < this.#credited || status.credited > this.#end)
+      throw new LinkViolation(`exec ${this.number}: its status contradicts the credit given`);
     this.#rewoundTo = this.#credited;
     this.#expected = this.#credited;
     this.#strayBudget = 2 * WINDOW_BYTES;
@@ -122,7 +118,8 @@ export class ExecChannel {
     if (end <= this.#end) return;
     if (this.#phase !== 'running') throw new LinkViolation(`exec ${this.number}: output after EXIT`);
     if (end > this.#credited + WINDOW_BYTES) throw new LinkViolation(`exec ${this.number}: output beyond its window`);
-    if (this.#heldExit !== null && end > this.#heldExit.outputBytes) throw new LinkViolation(`exec ${this.number}: more output than EXIT counts`);
+    if (this.#heldExit !== null && end > this.#heldExit.outputBytes)
+      throw new LinkViolation(`exec ${this.number}: more output than EXIT counts`);
     const fresh = bytes.subarray(this.#end - offset);
     const from = this.#end;
     this.#end = end;
@@ -134,7 +131,8 @@ export class ExecChannel {
     if (this.#phase === 'starting') this.#confirmStart();
     if (this.#rewoundTo === null) {
       if (this.#phase !== 'running') throw new LinkViolation(`exec ${this.number}: EXIT twice`);
-      if (report.outputBytes !== this.#end) throw new LinkViolation(`exec ${this.number}: EXIT counts ${report.outputBytes} bytes of output, ${this.#end} came`);
+      if (report.outputBytes !== this.#end)
+        throw new LinkViolation(`exec ${this.number}: EXIT counts ${report.outputBytes} bytes of output, ${this.#end} came`);
       this.#finish(report);
       return;
     }
@@ -178,7 +176,8 @@ export class ExecChannel {
       if (this.#tree !== null) this.#sender.send(encodeKill(this.number, this.#tree));
       return true;
     }
-    if (this.#phase !== 'acknowledged') throw new LinkViolation(`exec ${this.number}: init has forgotten it before its EXIT was acknowledged`);
+    if (this.#phase !== 'acknowledged')
+      throw new LinkViolation(`exec ${this.number}: init has forgotten it before its EXIT was acknowledged`);
     if (!this.#isGone) this.#events.gone();
     return false;
   }

@@ -4,7 +4,7 @@
 import { decodeExit } from './decode.ts';
 import { encodeKill, encodeU64 } from './encode.ts';
 import { ExecChannel } from './exec-channel.ts';
-import type { FrameSender } from './exec-channel.ts';
+import type { FrameSender } from './frame-sender.ts';
 import { DOWN, FLAG, LinkViolation, MAX_EXECS, UP, encodeFrame, readU64 } from './frames.ts';
 import type { ExecEvents, ExecStatus } from './messages.ts';
 

@@ -3,7 +3,7 @@
 
 import { SandboxError } from '../../client/protocol/errors.ts';
 import { encodeU64 } from './encode.ts';
-import type { FrameSender } from './exec-channel.ts';
+import type { FrameSender } from './frame-sender.ts';
 import { DOWN, FILE_WINDOW_BYTES, FLAG, LinkViolation, MAX_DATA, encodeFrame } from './frames.ts';
 import type { FileEnd } from './messages.ts';
 
@@ -48,7 +48,8 @@ export class FileExchange implements AsyncIterable<Buffer> {
 
   /** From the link: bytes of a write that are in the file. */
   credit(offset: number): void {
-    if (offset <= this.#taken || offset > this.#sent) throw new LinkViolation(`file request ${this.#id}: credit ${offset} where up to ${this.#sent} can be`);
+    if (offset <= this.#taken || offset > this.#sent)
+      throw new LinkViolation(`file request ${this.#id}: credit ${offset} where up to ${this.#sent} can be`);
     this.#taken = offset;
     this.#notify();
   }

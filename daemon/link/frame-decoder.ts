@@ -61,7 +61,8 @@ export class FrameDecoder {
     const flags = head[at + 5] ?? 0;
     const bound = this.#bounds[type];
     if (bound === undefined) throw new LinkViolation(`a frame has type 0x${type.toString(16)}, which is unknown or not allowed now`);
-    if (head.readUInt16LE(at + 6) !== 0 || (flags & ~bound.flags) !== 0) throw new LinkViolation(`a frame of type 0x${type.toString(16)} sets bits it must not`);
+    if (head.readUInt16LE(at + 6) !== 0 || (flags & ~bound.flags) !== 0)
+      throw new LinkViolation(`a frame of type 0x${type.toString(16)} sets bits it must not`);
     if (length < bound.min || length > bound.max || (bound.unit !== undefined && length % bound.unit !== 0)) {
       throw new LinkViolation(`a frame of type 0x${type.toString(16)} has ${length} bytes`);
     }

@@ -71,7 +71,8 @@ export class FramedSocket {
   }
 
   #checkQueue(): void {
-    if (this.#socket.writableLength > MAX_QUEUED_BYTES) this.#end(new LinkViolation(`${this.#socket.writableLength} bytes wait to be read by init`));
+    if (this.#socket.writableLength > MAX_QUEUED_BYTES)
+      this.#end(new LinkViolation(`${this.#socket.writableLength} bytes wait to be read by init`));
   }
 
   #read(chunk: Buffer): void {

@@ -4,7 +4,6 @@
 export const PROTOCOL_VERSION = 1;
 export const HEADER_BYTES = 12;
 export const NONCE_BYTES = 32;
-export const MAX_BODY = 64 * 1024 + 32;
 export const MAX_START_BODY = 1024 * 1024;
 export const MAX_DATA = 64 * 1024;
 export const WINDOW_BYTES = 256 * 1024;
@@ -14,7 +13,6 @@ export const MAX_EXECS = 128;
 export const MAX_FILE_REQUESTS = 16;
 export const MAX_DIALS = 64;
 export const MAX_PATH_BYTES = 4096;
-export const DRAIN_MS = 200;
 export const STATUS_BYTES = 24;
 export const EXIT_BYTES = 64;
 export const SELF_REPORT_BYTES = 24;
@@ -23,14 +21,44 @@ export const FILE_STAT_BYTES = 40;
 
 /** daemon -> init */
 export const DOWN = {
-  welcome: 0x01, start: 0x02, stdin: 0x03, kill: 0x04, credit: 0x05, resize: 0x06, exitAck: 0x07, dial: 0x08, dialData: 0x09,
-  dialCredit: 0x0a, dialClose: 0x0b, file: 0x0c, fileData: 0x0d, fileCredit: 0x0e, fileCancel: 0x0f, ping: 0x10, report: 0x11, clock: 0x12,
+  welcome: 0x01,
+  start: 0x02,
+  stdin: 0x03,
+  kill: 0x04,
+  credit: 0x05,
+  resize: 0x06,
+  exitAck: 0x07,
+  dial: 0x08,
+  dialData: 0x09,
+  dialCredit: 0x0a,
+  dialClose: 0x0b,
+  file: 0x0c,
+  fileData: 0x0d,
+  fileCredit: 0x0e,
+  fileCancel: 0x0f,
+  ping: 0x10,
+  report: 0x11,
+  clock: 0x12,
 } as const;
 
 /** init -> daemon */
 export const UP = {
-  hello: 0x81, status: 0x82, started: 0x83, output: 0x84, exit: 0x85, stdinCredit: 0x86, exitGone: 0x87, dialed: 0x88, dialData: 0x89,
-  dialCredit: 0x8a, dialClosed: 0x8b, fileEnd: 0x8c, fileData: 0x8d, fileCredit: 0x8e, pong: 0x90, selfReport: 0x91,
+  hello: 0x81,
+  status: 0x82,
+  started: 0x83,
+  output: 0x84,
+  exit: 0x85,
+  stdinCredit: 0x86,
+  exitGone: 0x87,
+  dialed: 0x88,
+  dialData: 0x89,
+  dialCredit: 0x8a,
+  dialClosed: 0x8b,
+  fileEnd: 0x8c,
+  fileData: 0x8d,
+  fileCredit: 0x8e,
+  pong: 0x90,
+  selfReport: 0x91,
 } as const;
 
 export const FLAG = { stderr: 1, eof: 2, rewind: 4 } as const;

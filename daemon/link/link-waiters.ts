@@ -10,7 +10,8 @@ export class LinkWaiters {
   readonly #waiting = new Set<(error: Error | null) => void>();
 
   wait(clock: Clock, timeoutMs: number, signal: AbortSignal | undefined): Promise<void> {
-    if (this.#waiting.size >= MAX_WAITERS) return Promise.reject(new SandboxError('QUOTA_EXCEEDED', 'Cannot wait for the sandbox: too many calls wait'));
+    if (this.#waiting.size >= MAX_WAITERS)
+      return Promise.reject(new SandboxError('QUOTA_EXCEEDED', 'Cannot wait for the sandbox: too many calls wait'));
     return new Promise((resolve, reject) => {
       const settle = (error: Error | null): void => {
         this.#waiting.delete(settle);
@@ -21,7 +22,11 @@ export class LinkWaiters {
       };
       const abort = (): void => settle(signal?.reason instanceof Error ? signal.reason : new Error('aborted'));
       const cancel = clock.after(timeoutMs, () => {
-        settle(new SandboxError('SANDBOX_FAILED', `Cannot use the sandbox: cloister-init did not connect within ${timeoutMs} ms`, { retry: 'later' }));
+        settle(
+          new SandboxError('SANDBOX_FAILED', `Cannot use the sandbox: cloister-init did not connect within ${timeoutMs} ms`, {
+            retry: 'later',
+          }),
+        );
       });
       this.#waiting.add(settle);
       if (signal?.aborted === true) abort();

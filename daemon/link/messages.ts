@@ -77,7 +77,18 @@ export interface SelfReport {
 }
 
 export const FILE_OPS = {
-  read: 1, write: 2, list: 3, stat: 4, mkdir: 5, remove: 6, move: 7, copy: 8, chmod: 9, readlink: 10, symlink: 11, hash: 12,
+  read: 1,
+  write: 2,
+  list: 3,
+  stat: 4,
+  mkdir: 5,
+  remove: 6,
+  move: 7,
+  copy: 8,
+  chmod: 9,
+  readlink: 10,
+  symlink: 11,
+  hash: 12,
 } as const;
 export type FileOp = keyof typeof FILE_OPS;
 

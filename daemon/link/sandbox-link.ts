@@ -4,22 +4,22 @@
 import type { Logger } from 'pino';
 import { SandboxError } from '../../client/protocol/errors.ts';
 import type { Clock } from '../observe/clock.ts';
-import { decodeSelfReport, decodeStatus } from './decode.ts';
+import { decodeStatus } from './decode.ts';
 import type { DialStream } from './dial-stream.ts';
 import { encodeResize, encodeStart, encodeU64 } from './encode.ts';
-import type { FrameSender } from './exec-channel.ts';
+import type { FrameSender } from './frame-sender.ts';
 import { ExecChannels } from './exec-channels.ts';
 import type { FileExchange } from './file-exchange.ts';
 import { DOWN, LinkViolation, UP, encodeFrame, readU64 } from './frames.ts';
 import type { FramedSocket, FramedSocketListener } from './framed-socket.ts';
 import { Heartbeat } from './heartbeat.ts';
 import type { ExecEvents, FileRequest, KillCommand, SelfReport, StartCommand } from './messages.ts';
+import { SelfReports } from './self-reports.ts';
 import { LinkStreams } from './streams.ts';
 import { LinkWaiters } from './link-waiters.ts';
 
 const DOWN_LIMIT_MS = 30_000;
 const UP_WAIT_MS = 10_000;
-const MAX_REPORTS = 16;
 
 /** `connecting`: init never came; `down`: it will come back; `failed` and `closed` are final. */
 export type LinkState = 'connecting' | 'up' | 'down' | 'failed' | 'closed';
@@ -42,7 +42,7 @@ export class SandboxLink {
   readonly #streams: LinkStreams;
   readonly #heartbeat: Heartbeat;
   readonly #waiters = new LinkWaiters();
-  readonly #reports: { resolve: (report: SelfReport) => void; reject: (error: SandboxError) => void }[] = [];
+  readonly #reports = new SelfReports();
   #state: LinkState = 'connecting';
   #failure: string | null = null;
   #connection: FramedSocket | null = null;
@@ -90,7 +90,8 @@ export class SandboxLink {
   /** Runs a command under a number never used before. If the connection is away it starts when it is back. */
   start(number: number, command: StartCommand, events: ExecEvents): void {
     if (this.#isOver) throw this.#error('start the command');
-    if (this.#execs.isFull) throw new SandboxError('QUOTA_EXCEEDED', 'Cannot start the command: too many commands run or have left processes behind');
+    if (this.#execs.isFull)
+      throw new SandboxError('QUOTA_EXCEEDED', 'Cannot start the command: too many commands run or have left processes behind');
     const channel = this.#execs.add(number, events, encodeStart(number, command));
     if (this.#state === 'up') channel.start();
   }
@@ -143,11 +144,7 @@ export class SandboxLink {
 
   async report(): Promise<SelfReport> {
     await this.waitUntilUp({ timeoutMs: UP_WAIT_MS });
-    if (this.#reports.length >= MAX_REPORTS) throw new SandboxError('QUOTA_EXCEEDED', 'Cannot read the self report: too many wait for it');
-    return await new Promise((resolve, reject) => {
-      this.#reports.push({ resolve, reject });
-      this.#connection?.send(encodeFrame(DOWN.report, 0, 0));
-    });
+    return await this.#reports.next(() => this.#connection?.send(encodeFrame(DOWN.report, 0, 0)));
   }
 
   /** Milliseconds of a round trip. */
@@ -226,7 +223,7 @@ export class SandboxLink {
     if (type === UP.status) this.#greeted(body);
     else if (this.#execs.frame(type, flags, id, body) || this.#streams.frame(type, id, body)) return;
     else if (type === UP.pong) this.#heartbeat.pong(readU64(body, 0));
-    else if (type === UP.selfReport) this.#reported(body);
+    else if (type === UP.selfReport) this.#reports.answer(body);
   }
 
   #data(type: number, flags: number, id: number, offset: number, bytes: Buffer, isLast: boolean): void {
@@ -244,12 +241,6 @@ export class SandboxLink {
     if (this.#areClocksStopped) this.#sendClock();
     this.#execs.reconnected(statuses);
     this.#waiters.succeed();
-  }
-
-  #reported(body: Buffer): void {
-    const waiting = this.#reports.shift();
-    if (waiting === undefined) throw new LinkViolation('a SELF_REPORT that nobody asked for');
-    waiting.resolve(decodeSelfReport(body));
   }
 
   #sendClock(): void {
@@ -272,7 +263,7 @@ export class SandboxLink {
     this.#connection = null;
     this.#heartbeat.stop(reason);
     this.#streams.lost(reason);
-    for (const waiting of this.#reports.splice(0)) waiting.reject(new SandboxError('SANDBOX_FAILED', `Cannot read the self report: ${reason}`, { retry: 'later' }));
+    this.#reports.lost(reason);
   }
 
   #fail(reason: string): void {

@@ -2,7 +2,7 @@
 // Owns offsets and the 64 KiB window; knows nothing of who writes.
 
 import { DOWN, FLAG, LinkViolation, MAX_DATA } from './frames.ts';
-import type { FrameSender } from './exec-channel.ts';
+import type { FrameSender } from './frame-sender.ts';
 
 export class StdinWindow {
   readonly #number: number;
@@ -50,7 +50,8 @@ export class StdinWindow {
       this.#sent = offset;
       this.#taken = offset;
     }
-    if (offset < this.#taken || offset > this.#sent) throw new LinkViolation(`exec ${this.#number}: stdin credit ${offset} where ${this.#taken} to ${this.#sent} can be`);
+    if (offset < this.#taken || offset > this.#sent)
+      throw new LinkViolation(`exec ${this.#number}: stdin credit ${offset} where ${this.#taken} to ${this.#sent} can be`);
     if (offset === this.#taken && !isClosed && !this.#mayRepeat) throw new LinkViolation(`exec ${this.#number}: stdin credit repeated`);
     this.#mayRepeat = false;
     this.#trim(offset);

@@ -5,7 +5,7 @@ import { SandboxError } from '../../client/protocol/errors.ts';
 import { decodeFileEnd } from './decode.ts';
 import { DialStream } from './dial-stream.ts';
 import { encodeDial, encodeFileRequest } from './encode.ts';
-import type { FrameSender } from './exec-channel.ts';
+import type { FrameSender } from './frame-sender.ts';
 import { FileExchange } from './file-exchange.ts';
 import { FLAG, LinkViolation, MAX_DIALS, MAX_FILE_REQUESTS, UP, readU64 } from './frames.ts';
 import type { FileRequest } from './messages.ts';
@@ -117,9 +117,11 @@ export class LinkStreams {
       return;
     }
     this.#dialSlots.release();
-    dialing.reject(new SandboxError('NOT_FOUND', `Cannot connect to port ${dialing.port} of the sandbox: nothing answers there (errno ${errno})`, {
-      hint: 'Start a server on 127.0.0.1 in the sandbox first.',
-    }));
+    dialing.reject(
+      new SandboxError('NOT_FOUND', `Cannot connect to port ${dialing.port} of the sandbox: nothing answers there (errno ${errno})`, {
+        hint: 'Start a server on 127.0.0.1 in the sandbox first.',
+      }),
+    );
   }
 
   #dialClosed(id: number, errno: number): void {

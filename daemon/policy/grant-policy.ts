@@ -5,6 +5,7 @@ import { createHash } from 'node:crypto';
 import { SandboxError } from '../../client/protocol/errors.ts';
 import type { Limits, LimitsRequest } from '../../client/protocol/limits.ts';
 import type { OpenRequest } from '../../client/protocol/session.ts';
+import { type GrantedEgress, grantEgress } from './egress-policy.ts';
 import { BUILT_IN_PROFILES, type Profile } from './profiles.ts';
 
 export interface PolicySource {
@@ -25,6 +26,7 @@ export interface GrantedPolicy {
   readonly limits: Limits;
   readonly idleMs: number;
   readonly ttlMs: number | null;
+  readonly egress: GrantedEgress;
   /** Hash over all of the above: equal hashes mean equal policy. */
   readonly sha256: string;
 }
@@ -45,11 +47,20 @@ export function grantPolicy(request: OpenRequest, source: PolicySource): Granted
       hint: `Use one of: ${source.runtimes.join(', ')}.`,
     });
   }
-  refuseWhatIsNotEnforced(request, profileName, profile);
+  refuseWhatIsNotEnforced(request);
+  const egress = grantEgress(request.egress, { name: profileName, profile }, `open session ${request.session}`);
   const limits = grantLimits(request, source);
-  const granted = { profileName, profile, imageName, imageReference, runtime, limits, idleMs: request.idleMs ?? source.defaults.idleMs, ttlMs: request.ttlMs ?? source.defaults.ttlMs };
-  return { ...granted, sha256: createHash('sha256').update(JSON.stringify(granted)).digest('hex') };
+  const granted = { profileName, profile, imageName, imageReference, runtime, limits, idleMs: request.idleMs ?? source.defaults.idleMs, ttlMs: request.ttlMs ?? source.defaults.ttlMs, egress };
+  return { ...granted, sha256: digest(granted) };
 }
+
+/** The same policy with another way out. */
+export function withEgress({ sha256: _former, ...policy }: GrantedPolicy, egress: GrantedEgress): GrantedPolicy {
+  const granted = { ...policy, egress };
+  return { ...granted, sha256: digest(granted) };
+}
+
+const digest = (granted: Omit<GrantedPolicy, 'sha256'>): string => createHash('sha256').update(JSON.stringify(granted)).digest('hex');
 
 /** Names come from clients: what every object inherits is not in the table. */
 function own<T>(table: Readonly<Record<string, T>>, name: string): T | undefined {
@@ -57,21 +68,7 @@ function own<T>(table: Readonly<Record<string, T>>, name: string): T | undefined
 }
 
 /** A policy that would be accepted and not enforced is the worst of answers, so it is refused by name. */
-function refuseWhatIsNotEnforced(request: OpenRequest, profileName: string, profile: Profile): void {
-  const egress = request.egress;
-  if (egress !== undefined) {
-    const wantsOut = (egress.allow?.length ?? 0) > 0 || (egress.ask?.length ?? 0) > 0 || (egress.mode !== undefined && egress.mode !== 'off') || egress.learn === true;
-    if (wantsOut && profile.network === 'none') {
-      throw new SandboxError('POLICY_INVALID', `Cannot open session ${request.session}: profile ${profileName} forbids network, but egress asks for it`, {
-        hint: 'Drop egress, or use the profile workspace-write.',
-      });
-    }
-    if (wantsOut) {
-      throw new SandboxError('POLICY_INVALID', `Cannot open session ${request.session}: this release has no egress proxy, so nothing can be let out`, {
-        hint: 'Open the session without egress.allow, egress.ask, egress.learn and egress.mode.',
-      });
-    }
-  }
+function refuseWhatIsNotEnforced(request: OpenRequest): void {
   if (request.workspace?.hostPath !== undefined) {
     throw new SandboxError('POLICY_INVALID', `Cannot open session ${request.session}: no host directory is configured as a workspace root`, {
       hint: 'Use a named workspace and upload the files.',
@@ -87,6 +84,8 @@ function grantLimits(request: OpenRequest, source: PolicySource): Limits {
   }
   const given = Object.fromEntries(Object.entries({ ...asked, ...(maxBytes === undefined ? {} : { diskBytes: maxBytes }) }).filter(([, value]) => value !== undefined));
   const limits: Limits = { ...source.defaults.limits, ...given };
+  // Without it there is no cap, which is more than any maximum.
+  if (limits.outputBytes === undefined && source.maxima.outputBytes !== undefined) limits.outputBytes = source.maxima.outputBytes;
   // /tmp and /dev/shm (an eighth of memory) are memory: together at most half of it. A default /tmp shrinks, an asked one is refused later.
   if (asked.tmpBytes === undefined) limits.tmpBytes = Math.min(limits.tmpBytes, Math.floor((limits.memoryBytes * 3) / 8));
   for (const key of Object.keys(limits) as (keyof Limits)[]) {

@@ -24,4 +24,4 @@ export const DEFAULT_PROFILE = 'workspace-write-no-network';
 /** Configured profiles; a built-in one can't be redefined, so its name always means the same. */
 export const ProfileTable = z
   .record(Name, Profile)
-  .refine((table) => Object.keys(table).every((name) => !(name in BUILT_IN_PROFILES)), 'redefines a built-in profile');
+  .refine((table) => Object.keys(table).every((name) => !Object.hasOwn(BUILT_IN_PROFILES, name)), 'redefines a built-in profile');

@@ -20,11 +20,14 @@ export interface ClientState {
 interface Entry extends ClientState {
   cancelGrace: (() => void) | null;
   cancelForget: (() => void) | null;
+  onForgotten: () => void;
 }
 
 /** How long a client may resume after its connection is lost. */
 export const RESUME_MS = 600_000;
 const MAX_CLIENTS = 20_000;
+/** Of one tenant, so that none can take every place. */
+const MAX_PER_TENANT = 2000;
 
 export class ClientRegistry {
   readonly #clients = new Map<string, Entry>();
@@ -38,7 +41,7 @@ export class ClientRegistry {
   connected(id: string, principal: Principal, disconnectGraceMs: number, disconnect: () => void): ClientState {
     const known = this.#clients.get(id);
     if (known !== undefined) {
-      if (known.principal.tenant !== principal.tenant || known.principal.role !== principal.role) {
+      if (!isSamePrincipal(known.principal, principal)) {
         throw new SandboxError('UNAUTHENTICATED', 'Cannot resume: the clientId belongs to another principal', { hint: 'Connect with a fresh clientId.' });
       }
       known.disconnect?.();
@@ -49,8 +52,8 @@ export class ClientRegistry {
       known.disconnectGraceMs = disconnectGraceMs;
       return known;
     }
-    if (this.#clients.size >= MAX_CLIENTS) throw new SandboxError('CAPACITY', 'Cannot connect: too many clients', { retryAfterMs: 10_000 });
-    const entry: Entry = { id, principal, disconnectGraceMs, disconnect, foreground: new Set(), cancelGrace: null, cancelForget: null };
+    this.#makeRoom(principal);
+    const entry: Entry = { id, principal, disconnectGraceMs, disconnect, foreground: new Set(), cancelGrace: null, cancelForget: null, onForgotten: () => undefined };
     this.#clients.set(id, entry);
     return entry;
   }
@@ -60,14 +63,39 @@ export class ClientRegistry {
     const entry = this.#clients.get(id);
     if (entry === undefined || entry.disconnect !== disconnect) return false;
     entry.disconnect = null;
-    entry.cancelGrace = this.#clock.after(entry.disconnectGraceMs, () => {
-      for (const abandon of entry.foreground) abandon();
-      entry.foreground.clear();
-    });
-    entry.cancelForget = this.#clock.after(RESUME_MS, () => {
-      this.#clients.delete(id);
-      onForgotten();
-    });
+    entry.onForgotten = onForgotten;
+    // Last in line: the first one that is away is the one that has been away longest.
+    this.#clients.delete(id);
+    this.#clients.set(id, entry);
+    entry.cancelGrace = this.#clock.after(entry.disconnectGraceMs, () => abandonAll(entry));
+    entry.cancelForget = this.#clock.after(RESUME_MS, () => this.#forget(entry));
     return true;
   }
+
+  /** A tenant at its limit gives up its own client that has been away longest; one with all of them connected gets no more. */
+  #makeRoom(principal: Principal): void {
+    const own = [...this.#clients.values()].filter((entry) => entry.principal.tenant === principal.tenant);
+    if (own.length < MAX_PER_TENANT && this.#clients.size < MAX_CLIENTS) return;
+    const away = own.find((entry) => entry.disconnect === null);
+    if (away === undefined) throw new SandboxError('CAPACITY', 'Cannot connect: too many clients', { retryAfterMs: 10_000 });
+    away.cancelGrace?.();
+    away.cancelForget?.();
+    abandonAll(away);
+    this.#forget(away);
+  }
+
+  #forget(entry: Entry): void {
+    this.#clients.delete(entry.id);
+    entry.onForgotten();
+  }
+}
+
+function abandonAll(entry: Entry): void {
+  for (const abandon of entry.foreground) abandon();
+  entry.foreground.clear();
+}
+
+/** A renewed token of the same reach is the same principal. */
+function isSamePrincipal(a: Principal, b: Principal): boolean {
+  return a.tenant === b.tenant && a.role === b.role && a.session === b.session && a.isReadOnly === b.isReadOnly;
 }

@@ -5,10 +5,13 @@ import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { SandboxError } from '../../client/protocol/errors.ts';
 import type { SandboxId } from '../../client/protocol/names.ts';
+import type { EgressDecision } from '../../client/protocol/exec.ts';
 import type { Receipt } from '../../client/protocol/receipt.ts';
 import type { WorkspaceRetention } from '../../client/protocol/session.ts';
 import type { ContainerDriver } from '../container/driver.ts';
 import { OomCounter } from '../container/oom-counter.ts';
+import type { EgressProcess } from '../egress/egress-process.ts';
+import { SandboxEgress } from '../egress/sandbox-egress.ts';
 import { ExecTable } from '../exec/exec-table.ts';
 import type { SpoolStore } from '../exec/spool-store.ts';
 import { SandboxFiles } from '../files/sandbox-files.ts';
@@ -16,6 +19,7 @@ import { ControlListener } from '../link/control-listener.ts';
 import { SandboxLink } from '../link/sandbox-link.ts';
 import type { Clock } from '../observe/clock.ts';
 import type { Log } from '../observe/log.ts';
+import type { GrantedPolicy } from '../policy/grant-policy.ts';
 import type { RuntimeDirs } from '../workspace/runtime-dirs.ts';
 import type { WorkspaceKeeper } from '../workspace/workspace-keeper.ts';
 import type { RunningSandbox } from './running-sandbox.ts';
@@ -29,6 +33,8 @@ export interface ContainerSandboxOptions {
   readonly workspaces: WorkspaceKeeper;
   readonly records: SandboxRecords;
   readonly spools: SpoolStore;
+  readonly egress: EgressProcess;
+  readonly onEgress: (record: SandboxRecord, decision: EgressDecision) => void;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -43,6 +49,7 @@ export class ContainerSandbox implements RunningSandbox {
   #listener: ControlListener | null = null;
   #execs: ExecTable | null = null;
   #files: SandboxFiles | null = null;
+  #egress: SandboxEgress | null = null;
   #oom: OomCounter | null = null;
   #isClosing = false;
   #reportDeath: (cause: string) => void = () => undefined;
@@ -66,8 +73,12 @@ export class ContainerSandbox implements RunningSandbox {
     return this.#record.shell;
   }
 
-  get env(): Readonly<Record<string, string>> {
-    return { ...this.#record.baseEnv, ...this.#record.env };
+  env(execId: string): Readonly<Record<string, string>> {
+    return { ...this.#record.baseEnv, ...this.#egress?.env(execId), ...this.#record.env };
+  }
+
+  get egress(): SandboxEgress | null {
+    return this.#egress;
   }
 
   get execs(): ExecTable {
@@ -84,13 +95,15 @@ export class ContainerSandbox implements RunningSandbox {
     return this.link.dial(port, signal);
   }
 
-  /** Opens the control socket; before the container starts, or while one of an earlier daemon runs. */
+  /** Opens the sockets; before the container starts, or while one of an earlier daemon runs. */
   async listen(): Promise<void> {
     const { stateDir, runtimeDirs, spools, clock, log } = this.#options;
     this.#execs = await ExecTable.open({
       sandboxId: this.id, link: this.link, spools, journalPath: join(stateDir, 'sandboxes', `${this.id}.execs.jsonl`), clock, log,
       maxRunning: this.#record.policy.limits.execs, readOomKills: () => this.#oom?.read() ?? null,
+      complete: (draft) => this.#egress?.complete(draft) ?? draft,
     });
+    await this.#openEgress();
     this.#listener = await ControlListener.open({
       socketPath: join(runtimeDirs.slot(this.#record.slot).dir, 'control.sock'),
       nonces: this.#record.nonces,
@@ -138,6 +151,7 @@ export class ContainerSandbox implements RunningSandbox {
     } finally {
       this.link.close(reason);
       await this.#listener?.close();
+      await this.#egress?.close();
     }
     await this.#execs?.destroy();
     this.#oom?.close();
@@ -157,7 +171,23 @@ export class ContainerSandbox implements RunningSandbox {
     await this.#execs?.close();
     this.#oom?.close();
     await this.#listener?.close();
-    this.link.close('the daemon stops; the next one goes on');
+    await this.#egress?.close();
+    this.link.detach();
+  }
+
+  async setPolicy(policy: GrantedPolicy): Promise<void> {
+    await this.#save({ policy });
+    this.#egress?.setPolicy(policy.egress);
+  }
+
+  /** Without network in the profile there is no socket, and nothing that a policy could open. */
+  async #openEgress(): Promise<void> {
+    const { egress, runtimeDirs, clock, onEgress } = this.#options;
+    if (this.#record.policy.profile.network === 'none') return;
+    this.#egress = await SandboxEgress.open({
+      sandboxId: this.id, socketPath: join(runtimeDirs.slot(this.#record.slot).dir, 'egress.sock'), policy: this.#record.policy.egress, process: egress, clock,
+      stateOf: (execId) => this.#execs?.get(execId)?.state ?? null, onDecision: (decision) => onEgress(this.#record, decision),
+    });
   }
 
   #died(cause: string): void {

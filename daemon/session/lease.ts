@@ -2,6 +2,7 @@
 
 import { SandboxError } from '../../client/protocol/errors.ts';
 import type { OpenRequest } from '../../client/protocol/session.ts';
+import { grantEgress, isSameEgress } from '../policy/egress-policy.ts';
 import type { Session } from './session.ts';
 
 /** Gives the lease to the client if it may have it; returns the clientId that lost it, or null. */
@@ -23,11 +24,18 @@ export function assertSamePolicy(session: Session, request: OpenRequest): void {
   if (request.profile !== undefined && request.profile !== policy.profileName) differing.push('profile');
   if (request.image !== undefined && request.image !== policy.imageName) differing.push('image');
   if (request.runtime !== undefined && request.runtime !== policy.runtime) differing.push('runtime');
+  const { workspace } = request;
+  if (workspace?.retain !== undefined && workspace.retain !== session.retain) differing.push('workspace.retain');
+  if (workspace?.maxBytes !== undefined && workspace.maxBytes !== policy.limits.diskBytes) differing.push('workspace.maxBytes');
+  if (request.idleMs !== undefined && request.idleMs !== policy.idleMs) differing.push('idleMs');
+  if (request.ttlMs !== undefined && request.ttlMs !== policy.ttlMs) differing.push('ttlMs');
+  if (Object.entries(request.env ?? {}).some(([name, value]) => session.env[name] !== value)) differing.push('env');
   if (request.workspace?.name !== undefined && request.workspace.name !== session.workspaceName) differing.push('workspace.name');
   for (const [key, value] of Object.entries(request.limits ?? {})) {
     if (value !== undefined && value !== policy.limits[key as keyof typeof policy.limits]) differing.push(`limits.${key}`);
   }
-  if ((request.egress?.allow?.length ?? 0) > 0 || (request.egress?.mode ?? 'off') !== 'off') differing.push('egress');
+  const profile = { name: policy.profileName, profile: policy.profile };
+  if (request.egress !== undefined && !isSameEgress(grantEgress(request.egress, profile, `join session ${session.session}`), policy.egress)) differing.push('egress');
   if (differing.length === 0) return;
   throw new SandboxError('POLICY_INVALID', `Cannot join session ${session.session}: it is open with another ${differing.join(', ')}`, {
     hint: 'Leave these out to join it as it is, or close it first.',

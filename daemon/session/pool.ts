@@ -1,21 +1,24 @@
 // The session pool: (tenant, session) -> Session. Owns get-or-create, the lease, admission, expiry and eviction;
 // knows nothing of sockets or containers.
 
-import { randomBytes } from 'node:crypto';
 import PQueue from 'p-queue';
 import { SandboxError } from '../../client/protocol/errors.ts';
-import { SandboxId, type SessionName, type TenantName } from '../../client/protocol/names.ts';
+import type { SandboxId, SessionName, TenantName } from '../../client/protocol/names.ts';
 import type { ListRequest, OpenRequest, OpenResult, WorkspaceRetention } from '../../client/protocol/session.ts';
-import { maySee, tenantOf } from '../auth/access.ts';
+import { assertMayOpenAs, maySee, tenantOf } from '../auth/access.ts';
 import type { Principal } from '../auth/principal.ts';
 import type { AuditLog } from '../observe/audit-log.ts';
 import type { Clock } from '../observe/clock.ts';
 import type { Log } from '../observe/log.ts';
 import { grantPolicy, type PolicySource } from '../policy/grant-policy.ts';
 import { EndedSessions } from './ended-sessions.ts';
+import { chooseVictim } from './eviction.ts';
 import { assertSamePolicy, takeLease } from './lease.ts';
 import type { Quotas } from './quota.ts';
+import { recordAnyway } from './record-anyway.ts';
 import type { SandboxMaker, SandboxOrder } from './running-sandbox.ts';
+import { makeSandbox } from './make-sandbox.ts';
+import { newSandboxId } from './sandbox-id.ts';
 import { Session } from './session.ts';
 
 export interface PoolOptions {
@@ -41,6 +44,8 @@ interface Entry {
   readonly ready: Promise<void>;
   readonly release: () => void;
   closing: Promise<void> | null;
+  /** While it closes: a session that is opened into its place waits for that. */
+  hasSuccessor: boolean;
 }
 
 export class SessionPool {
@@ -59,8 +64,8 @@ export class SessionPool {
     this.#scheduleSweep();
   }
 
-  get size(): number {
-    return this.#byId.size;
+  get isAccepting(): boolean {
+    return this.#isAccepting;
   }
 
   /** Takes over the sandboxes that an earlier daemon left running. */
@@ -73,35 +78,47 @@ export class SessionPool {
       session.lastUsedAtMs = this.#options.clock.now();
       session.awaitClients(sandbox, this.#options.leaseGraceMs);
       void sandbox.died.then((cause) => this.#died(session, cause));
-      // Safe because: an adopted sandbox already uses its share; refusing it here would only hide the use.
-      const release = this.#reserveOrNothing(order);
-      this.#register({ session, ready: Promise.resolve(), release, closing: null });
+      const release = this.#options.quotas.hold(order.tenant, order.policy.limits);
+      this.#register({ session, ready: Promise.resolve(), release, closing: null, hasSuccessor: false });
     }
     return adopted.length;
   }
 
   /** Opens or joins a session for a client. */
   async open(request: OpenRequest, principal: Principal, clientId: string): Promise<OpenResult> {
-    if (!this.#isAccepting) throw new SandboxError('SHUTTING_DOWN', `Cannot open session ${request.session}: the daemon is stopping`);
+    this.assertAccepting(`open session ${request.session}`);
+    assertMayOpenAs(principal, request.role);
     const tenant = tenantOf(principal, request.tenant);
     if (!maySee(principal, tenant, request.session)) {
       throw new SandboxError('FORBIDDEN', `Cannot open session ${request.session}: the token is for another session`);
     }
     const key = keyOf(tenant, request.session);
-    const closing = this.#byName.get(key)?.closing;
-    if (closing) await closing;
+    for (let closing = this.#byName.get(key)?.closing; closing; closing = this.#byName.get(key)?.closing) await closing;
+    this.assertAccepting(`open session ${request.session}`);
     const known = this.#byName.get(key);
+    if (known === undefined && request.role !== 'controller') {
+      throw new SandboxError('NOT_FOUND', `Cannot join session ${request.session}: it is not open`, { hint: 'Open it as controller to make it.' });
+    }
     const entry = known ?? this.#create(request, tenant);
-    const isCreator = known === undefined;
-    if (isCreator && request.role !== 'observer') entry.session.controller = request.role === 'controller' ? clientId : null;
-    if (!isCreator) {
-      assertSamePolicy(entry.session, request);
-      const former = takeLease(entry.session, request, clientId);
-      if (former !== null) this.#options.onLeaseLost(entry.session, former);
+    const { session } = entry;
+    if (known === undefined) session.controller = clientId;
+    else {
+      assertSamePolicy(session, request);
+      session.expireLease(this.#options.clock.now(), this.#options.leaseGraceMs);
+      const former = takeLease(session, request, clientId);
+      if (former !== null) this.#options.onLeaseLost(session, former);
     }
     await entry.ready;
-    entry.session.lastUsedAtMs = this.#options.clock.now();
-    return entry.session.openResult(isCreator, request.role);
+    if (request.role === 'controller' && session.controller !== clientId) {
+      throw new SandboxError('LEASE_LOST', `Cannot open session ${request.session}: another connection took it over while it started`);
+    }
+    session.lastUsedAtMs = this.#options.clock.now();
+    return session.openResult(known === undefined, request.role);
+  }
+
+  /** Throws SHUTTING_DOWN once the daemon stops; `doing` ends "Cannot". */
+  assertAccepting(doing: string): void {
+    if (!this.#isAccepting) throw new SandboxError('SHUTTING_DOWN', `Cannot ${doing}: the daemon is stopping`);
   }
 
   /** A session by its sandbox id, as far as the principal may see it: NOT_FOUND otherwise. */
@@ -131,6 +148,11 @@ export class SessionPool {
     await entry.closing;
   }
 
+  /** clientId of who controls the sandbox; null: nobody. */
+  controllerOf(id: SandboxId): string | null {
+    return this.#byId.get(id)?.session.controller ?? null;
+  }
+
   /** The client's controlled sessions lose their controller for now. */
   controllerLost(clientId: string): void {
     for (const { session } of this.#byId.values()) if (session.controller === clientId) session.controllerLostAtMs = this.#options.clock.now();
@@ -152,7 +174,8 @@ export class SessionPool {
     this.#abort.abort();
     await this.#creations.onIdle();
     const entries = [...this.#byId.values()];
-    if (mode === 'keep') await Promise.allSettled(entries.map((entry) => entry.session.runningSandbox?.detach()));
+    // What closes already is closed to the end: half a sandbox is nothing the next daemon could go on with.
+    if (mode === 'keep') await Promise.allSettled(entries.map((entry) => entry.closing ?? entry.session.runningSandbox?.detach()));
     else await Promise.allSettled(entries.map((entry) => this.close(entry.session, 'the daemon stops')));
   }
 
@@ -165,8 +188,15 @@ export class SessionPool {
         throw new SandboxError('SESSION_BUSY', `Cannot open session ${request.session}: its workspace ${workspaceName} is in use by session ${session.session}`);
       }
     }
-    if (this.#byId.size >= this.#options.maxSessions) this.#evictOne();
+    // Before anyone is evicted: who is over a ceiling takes no place from others.
     const release = quotas.reserve(tenant, policy.limits);
+    let predecessor: Promise<void> | null;
+    try {
+      predecessor = this.#makeRoom();
+    } catch (error) {
+      release();
+      throw error;
+    }
     const createdAtMs = clock.now();
     const ttlMs = request.ttlMs ?? policy.ttlMs ?? this.#options.ttlMs;
     const order: SandboxOrder = {
@@ -174,38 +204,24 @@ export class SessionPool {
       retain: request.workspace?.retain ?? 'keep', createdAtMs, expiresAtMs: ttlMs === null ? null : createdAtMs + ttlMs, idleMs: policy.idleMs,
     };
     const session = this.#newSession(order);
-    const ready = this.#creations.add(async () => this.#make(session, order));
-    const entry: Entry = { session, ready, release, closing: null };
+    const ready = this.#creations.add(async () => {
+      await predecessor;
+      await this.#make(session, order);
+    });
+    const entry: Entry = { session, ready, release, closing: null, hasSuccessor: false };
     this.#register(entry);
     ready.catch(() => this.#forget(entry));
     return entry;
   }
 
   async #make(session: Session, order: SandboxOrder): Promise<void> {
-    const { maker, audit, log } = this.#options;
-    const identity = { tenant: order.tenant, session: order.session, sandboxId: order.id, policySha256: order.policy.sha256, labels: order.labels };
-    try {
-      const sandbox = await maker.make(order, this.#abort.signal);
-      session.started(sandbox);
-      audit.append({ kind: 'sandbox.open', ...identity, outcome: 'done', receipt: sandbox.receipt });
-      void sandbox.died.then((cause) => this.#died(session, cause));
-    } catch (error) {
-      audit.append({ kind: 'sandbox.open', ...identity, outcome: 'failed', code: SandboxError.is(error) ? error.code : 'INTERNAL', message: String(error) });
-      log.warn({ ...identity, err: error }, 'sandbox not opened');
-      throw error;
-    }
+    const sandbox = await makeSandbox(this.#options, order, this.#abort.signal);
+    session.started(sandbox);
+    void sandbox.died.then((cause) => this.#died(session, cause));
   }
 
   #newSession(order: SandboxOrder): Session {
     return new Session({ ...order, clock: this.#options.clock });
-  }
-
-  #reserveOrNothing(order: SandboxOrder): () => void {
-    try {
-      return this.#options.quotas.reserve(order.tenant, order.policy.limits);
-    } catch {
-      return () => {};
-    }
   }
 
   #register(entry: Entry): void {
@@ -228,8 +244,9 @@ export class SessionPool {
 
   async #end(entry: Entry, state: 'closing' | 'failed', reason: string, workspace?: WorkspaceRetention): Promise<void> {
     const { session } = entry;
-    const { audit, log, onEnded } = this.#options;
-    await entry.ready.catch(() => undefined);
+    const { log, onEnded } = this.#options;
+    // Not in a later step where that can be helped: a call must not begin in between.
+    if (session.state === 'starting' && !(await entry.ready.then(() => true, () => false))) return;
     session.ending(state, reason);
     this.#ended.add(session, state === 'failed' ? 'SANDBOX_FAILED' : 'SESSION_EXPIRED', reason);
     onEnded(session, reason);
@@ -242,17 +259,22 @@ export class SessionPool {
     }
     session.closed();
     this.#forget(entry);
-    audit.append({ kind: 'sandbox.close', tenant: session.tenant, session: session.session, sandboxId: session.id, reason, outcome: failure === undefined ? 'done' : 'failed' });
+    recordAnyway(this.#options, { kind: 'sandbox.close', tenant: session.tenant, session: session.session, sandboxId: session.id, reason, outcome: failure === undefined ? 'done' : 'failed' });
   }
 
-  /** Makes room by closing the least recently used session without work; controlled ones last. */
-  #evictOne(): void {
-    const idle = [...this.#byId.values()].filter((entry) => entry.closing === null && entry.session.state === 'running' && !entry.session.isBusy);
-    const isHeld = (session: Session) => session.controller !== null && session.controllerLostAtMs === null;
-    idle.sort((a, b) => Number(isHeld(a.session)) - Number(isHeld(b.session)) || a.session.lastUsedAtMs - b.session.lastUsedAtMs);
-    const victim = idle[0];
-    if (victim === undefined) throw new SandboxError('CAPACITY', 'Cannot open a session: the pool is full and every session is working', { retryAfterMs: 5000 });
-    void this.close(victim.session, 'evicted to make room');
+  /** A place for one more: null if there is one, else the end of the session whose place it gets, each of one only. */
+  #makeRoom(): Promise<void> | null {
+    const entries = [...this.#byId.values()];
+    if (entries.length < this.#options.maxSessions) return null;
+    let leaving = entries.find((entry) => entry.closing !== null && !entry.hasSuccessor);
+    if (leaving === undefined) {
+      const victim = chooseVictim(entries.map((entry) => entry.session));
+      leaving = entries.find((entry) => entry.session === victim);
+      void this.close(victim, 'evicted to make room');
+    }
+    if (leaving === undefined) return null;
+    leaving.hasSuccessor = true;
+    return leaving.closing;
   }
 
   #scheduleSweep(): void {
@@ -273,8 +295,3 @@ export class SessionPool {
 }
 
 const keyOf = (tenant: TenantName, session: SessionName): string => `${tenant}/${session}`;
-
-function newSandboxId(): SandboxId {
-  const alphabet = 'abcdefghijklmnopqrstuvwxyz234567';
-  return SandboxId.parse(`sb_${[...randomBytes(20)].map((byte) => alphabet[byte & 31]).join('')}`);
-}

@@ -29,7 +29,7 @@ export class Quotas {
 
   /** Reserves all of it or throws QUOTA_EXCEEDED (tenant) or CAPACITY (host); the result gives it back, once. */
   reserve(tenant: TenantName, limits: Limits): () => void {
-    const wanted: Usage = { sandboxes: 1, memoryBytes: limits.memoryBytes, cpus: limits.cpus, diskBytes: limits.diskBytes, execs: limits.execs };
+    const wanted = usageOf(limits);
     const used = this.#tenants.get(tenant) ?? zero();
     const tenantKey = exceeded(used, wanted, this.#perTenant);
     if (tenantKey !== null) {
@@ -39,6 +39,13 @@ export class Quotas {
     if (hostKey !== null) {
       throw new SandboxError('CAPACITY', `Cannot open a sandbox: the host's ${hostKey} ceiling ${this.#host[hostKey]} is reached`, { retryAfterMs: 5000 });
     }
+    return this.hold(tenant, limits);
+  }
+
+  /** Counts what is in use already, whatever the ceilings: nothing more is admitted until it fits again. */
+  hold(tenant: TenantName, limits: Limits): () => void {
+    const wanted = usageOf(limits);
+    const used = this.#tenants.get(tenant) ?? zero();
     add(used, wanted, 1);
     add(this.#total, wanted, 1);
     this.#tenants.set(tenant, used);
@@ -55,10 +62,17 @@ export class Quotas {
 
 const zero = (): Usage => ({ sandboxes: 0, memoryBytes: 0, cpus: 0, diskBytes: 0, execs: 0 });
 
+const usageOf = ({ memoryBytes, cpus, diskBytes, execs }: Limits): Usage => ({ sandboxes: 1, memoryBytes, cpus, diskBytes, execs });
+
 function exceeded(used: Usage, wanted: Usage, ceiling: Ceiling): (typeof KEYS)[number] | null {
-  return KEYS.find((key) => ceiling[key] !== undefined && used[key] + wanted[key] > ceiling[key]) ?? null;
+  return KEYS.find((key) => ceiling[key] !== undefined && sum(key, used[key], wanted[key]) > ceiling[key]) ?? null;
+}
+
+/** Fractions of CPUs add up without the dust of binary fractions: 0.1 and 0.2 fit into 0.3, and all given back is 0. */
+function sum(key: (typeof KEYS)[number], a: number, b: number): number {
+  return key === 'cpus' ? Math.round((a + b) * 1e6) / 1e6 : a + b;
 }
 
 function add(target: Usage, amount: Usage, sign: 1 | -1): void {
-  for (const key of KEYS) target[key] += sign * amount[key];
+  for (const key of KEYS) target[key] = sum(key, target[key], sign * amount[key]);
 }

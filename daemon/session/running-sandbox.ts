@@ -5,6 +5,7 @@ import type { Duplex } from 'node:stream';
 import type { Labels, SandboxId, SessionName, TenantName } from '../../client/protocol/names.ts';
 import type { Receipt } from '../../client/protocol/receipt.ts';
 import type { WorkspaceRetention } from '../../client/protocol/session.ts';
+import type { SandboxEgress } from '../egress/sandbox-egress.ts';
 import type { ExecTable } from '../exec/exec-table.ts';
 import type { SandboxFiles } from '../files/sandbox-files.ts';
 import type { GrantedPolicy } from '../policy/grant-policy.ts';
@@ -14,10 +15,12 @@ export interface RunningSandbox {
   readonly receipt: Receipt;
   /** What runs a command that is given as text. */
   readonly shell: 'bash' | 'sh';
-  /** Environment every command starts from. */
-  readonly env: Readonly<Record<string, string>>;
+  /** Environment the command starts from. */
+  env(execId: string): Readonly<Record<string, string>>;
   readonly execs: ExecTable;
   readonly files: SandboxFiles;
+  /** null: its profile has no way out. */
+  readonly egress: SandboxEgress | null;
   /** A connection to a listener on its loopback; NOT_FOUND where none is. */
   dial(port: number, signal?: AbortSignal): Promise<Duplex>;
   /** Resolves with the cause once the sandbox has died by itself; never after close. */
@@ -26,6 +29,8 @@ export interface RunningSandbox {
   close(workspace: WorkspaceRetention, reason: string): Promise<void>;
   /** Remembers how long it may live, for the next daemon. */
   saveLife(life: { readonly expiresAtMs: number | null; readonly idleMs: number }): Promise<void>;
+  /** Another policy from now on, for the next daemon as well; only its egress may differ. */
+  setPolicy(policy: GrantedPolicy): Promise<void>;
   /** Leaves the container to the next daemon. */
   detach(): Promise<void>;
 }

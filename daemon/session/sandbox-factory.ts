@@ -3,13 +3,15 @@
 
 import type { KeyObject } from 'node:crypto';
 import { SandboxError } from '../../client/protocol/errors.ts';
+import type { EgressDecision } from '../../client/protocol/exec.ts';
 import type { ContainerDriver, ImageDetails } from '../container/driver.ts';
 import { type SandboxGrant, type SeccompProfile, shmBytesFor } from '../container/grant.ts';
 import { takeReceipt } from '../container/receipt.ts';
-import { signReceipt } from '../../client/protocol/receipt-signature.ts';
+import { signReceipt } from '../container/receipt-signature.ts';
 import { loadSeccompProfile } from '../container/seccomp-profile.ts';
 import { sandboxEtcFiles } from '../container/spec-etc-files.ts';
 import { containerSpec } from '../container/spec.ts';
+import type { EgressProcess } from '../egress/egress-process.ts';
 import type { SpoolStore } from '../exec/spool-store.ts';
 import { newNonces } from '../link/control-listener.ts';
 import type { Clock } from '../observe/clock.ts';
@@ -34,6 +36,8 @@ export interface SandboxFactoryOptions {
   readonly workspaces: WorkspaceKeeper;
   readonly records: SandboxRecords;
   readonly spools: SpoolStore;
+  readonly egress: EgressProcess;
+  readonly onEgress: (record: SandboxRecord, decision: EgressDecision) => void;
   readonly receiptKey: KeyObject;
   readonly clock: Clock;
   readonly log: Log;

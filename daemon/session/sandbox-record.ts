@@ -8,6 +8,7 @@ import { Labels, SandboxId, SessionName, TenantName } from '../../client/protoco
 import { Receipt } from '../../client/protocol/receipt.ts';
 import { WorkspaceRetention } from '../../client/protocol/session.ts';
 import { readJsonFile, writeFileAtomic } from '../observe/atomic-file.ts';
+import { GrantedEgress, NO_EGRESS } from '../policy/egress-policy.ts';
 import { Profile } from '../policy/profiles.ts';
 
 const Policy = z.strictObject({
@@ -19,6 +20,7 @@ const Policy = z.strictObject({
   limits: Limits,
   idleMs: z.number(),
   ttlMs: z.number().nullable(),
+  egress: GrantedEgress.default(NO_EGRESS),
   sha256: z.string(),
 });
 

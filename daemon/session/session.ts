@@ -17,6 +17,7 @@ export interface SessionOptions {
   readonly policy: GrantedPolicy;
   readonly labels: Labels;
   readonly workspaceName: string;
+  readonly env: Readonly<Record<string, string>>;
   readonly retain: WorkspaceRetention;
   readonly createdAtMs: number;
   readonly expiresAtMs: number | null;
@@ -28,11 +29,13 @@ export class Session {
   readonly id: SandboxId;
   readonly tenant: TenantName;
   readonly session: SessionName;
-  readonly policy: GrantedPolicy;
+  policy: GrantedPolicy;
   readonly labels: Labels;
   readonly workspaceName: string;
+  /** What its commands start with, as it was asked for. */
+  readonly env: Readonly<Record<string, string>>;
   readonly createdAtMs: number;
-  retain: WorkspaceRetention;
+  readonly retain: WorkspaceRetention;
   expiresAtMs: number | null;
   idleMs: number;
   /** clientId of the controller; null: nobody holds the lease. */
@@ -55,6 +58,7 @@ export class Session {
     this.policy = options.policy;
     this.labels = options.labels;
     this.workspaceName = options.workspaceName;
+    this.env = options.env;
     this.createdAtMs = options.createdAtMs;
     this.retain = options.retain;
     this.expiresAtMs = options.expiresAtMs;
@@ -79,6 +83,7 @@ export class Session {
   /** The sandbox, for a call; SESSION_EXPIRED or SANDBOX_FAILED once it is gone. */
   sandbox(): RunningSandbox {
     if (this.#state === 'running' && this.#sandbox !== null) return this.#sandbox;
+    if (this.#state === 'starting') throw new SandboxError('SESSION_BUSY', `Cannot use sandbox ${this.id}: it is starting`, { hint: 'Try again when its open has been answered.' });
     if (this.#state === 'failed') throw new SandboxError('SANDBOX_FAILED', `Cannot use sandbox ${this.id}: ${this.#endReason}`);
     throw new SandboxError('SESSION_EXPIRED', `Cannot use sandbox ${this.id}: ${this.#endReason || 'it is closed'}`);
   }
@@ -109,10 +114,15 @@ export class Session {
     await sandbox.saveLife({ expiresAtMs: this.expiresAtMs, idleMs: this.idleMs });
   }
 
-  /** Only the controller may close, extend or change policy; while none is connected, whoever of the tenant asks. */
-  assertController(clientId: string): void {
-    const isHeld = this.controller !== null && this.controllerLostAtMs === null;
-    if (isHeld && this.controller !== clientId) throw new SandboxError('LEASE_LOST', `Cannot control session ${this.session}: another connection holds it`);
+  /** In force when this resolves. */
+  async setPolicy(policy: GrantedPolicy): Promise<void> {
+    await this.sandbox().setPolicy(policy);
+    this.policy = policy;
+  }
+
+  /** Its controller is connected. */
+  get isControlled(): boolean {
+    return this.controller !== null && this.controllerLostAtMs === null;
   }
 
   ending(state: 'closing' | 'failed', reason: string): void {
@@ -171,7 +181,7 @@ export class Session {
       lastUsedAt: new Date(this.lastUsedAtMs).toISOString(),
       expiresAt: this.expiresAtMs === null ? null : new Date(this.expiresAtMs).toISOString(),
       execs: this.#sandbox?.execs.runningCount ?? 0,
-      isControlled: this.controller !== null && this.controllerLostAtMs === null,
+      isControlled: this.isControlled,
     };
   }
 

@@ -4,8 +4,8 @@ import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { constants } from 'node:os';
 import { FILE_WINDOW_BYTES, FLAG, MAX_DATA, UP } from '../link/frames.ts';
-import { u32, u64 } from './fake-init.ts';
-import type { SendUp } from './fake-init.ts';
+import { u32, u64 } from './fake-init-wire.ts';
+import type { SendUp } from './fake-init-wire.ts';
 
 export interface FakeDialOptions {
   readonly id: number;
@@ -23,6 +23,8 @@ export class FakeDial {
   #taken = 0;
   #hasEnded = false;
   #isConnected = false;
+  /** Set once the socket is gone; told after the last byte. */
+  #closedWith: number | null = null;
 
   constructor(options: FakeDialOptions) {
     this.#options = options;
@@ -42,9 +44,12 @@ export class FakeDial {
     });
     socket.on('error', () => undefined);
     socket.on('close', (hasError) => {
-      if (!this.#isConnected) options.send(UP.dialed, 0, options.id, u32(constants.errno.ECONNREFUSED));
-      else options.send(UP.dialClosed, 0, options.id, u32(hasError ? constants.errno.ECONNRESET : 0));
-      options.onEnd();
+      this.#closedWith = hasError ? constants.errno.ECONNRESET : 0;
+      if (this.#isConnected) this.#pump();
+      else {
+        options.send(UP.dialed, 0, options.id, u32(constants.errno.ECONNREFUSED));
+        options.onEnd();
+      }
     });
   }
 
@@ -64,6 +69,7 @@ export class FakeDial {
   }
 
   cancel(): void {
+    this.#waiting = Buffer.alloc(0);
     this.#socket.destroy();
   }
 
@@ -83,5 +89,8 @@ export class FakeDial {
       this.#hasEnded = false;
       this.#options.send(UP.dialData, FLAG.eof, this.#options.id);
     }
+    if (this.#closedWith === null) return;
+    this.#options.send(UP.dialClosed, 0, this.#options.id, u32(this.#closedWith));
+    this.#options.onEnd();
   }
 }

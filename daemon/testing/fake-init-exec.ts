@@ -7,13 +7,14 @@ import { existsSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { kill } from 'node:process';
-import { DRAIN_MS, EXIT_BYTES, FLAG, MAX_DATA, UP, WINDOW_BYTES, writeU64 } from '../link/frames.ts';
+import { EXIT_BYTES, FLAG, MAX_DATA, UP, WINDOW_BYTES, writeU64 } from '../link/frames.ts';
 import { EXIT_REASONS } from '../link/messages.ts';
 import type { ExitReason } from '../link/messages.ts';
-import { u32, u64 } from './fake-init.ts';
-import type { SendUp } from './fake-init.ts';
+import { u32, u64 } from './fake-init-wire.ts';
+import type { SendUp } from './fake-init-wire.ts';
 
 const START_STRUCT = 32;
+const DRAIN_MS = 200;
 const GONE_POLL_MS = 20;
 const STAGE_CWD = 2;
 const STAGE_EXEC = 4;
@@ -65,7 +66,9 @@ export class FakeExec {
     const strings = body.toString('utf8', START_STRUCT).split('\0');
     const cwd = mapPath(strings[0] ?? '/', options.workspace);
     const [file = '', ...args] = strings.slice(1, 1 + argc);
-    const env = Object.fromEntries(strings.slice(1 + argc, 1 + argc + envc).map((pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)]));
+    const env = Object.fromEntries(
+      strings.slice(1 + argc, 1 + argc + envc).map((pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)]),
+    );
     if (!existsSync(cwd)) {
       this.#notStarted(STAGE_CWD, constants.errno.ENOENT);
       return;
@@ -177,7 +180,12 @@ export class FakeExec {
       let at = Math.max(this.#sent - offset, 0);
       while (at < bytes.length && this.#sent < this.#credited + WINDOW_BYTES) {
         const size = Math.min(bytes.length - at, MAX_DATA, this.#credited + WINDOW_BYTES - this.#sent);
-        this.#options.send(UP.output, isStderr ? FLAG.stderr : 0, this.#options.id, Buffer.concat([u64(this.#sent), bytes.subarray(at, at + size)]));
+        this.#options.send(
+          UP.output,
+          isStderr ? FLAG.stderr : 0,
+          this.#options.id,
+          Buffer.concat([u64(this.#sent), bytes.subarray(at, at + size)]),
+        );
         this.#sent += size;
         at += size;
       }

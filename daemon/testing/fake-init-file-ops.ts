@@ -8,7 +8,7 @@ import { constants } from 'node:os';
 import { dirname, isAbsolute, join, normalize } from 'node:path';
 import { FILE_STAT_BYTES, writeU64 } from '../link/frames.ts';
 import { FILE_FLAG, FILE_OPS } from '../link/messages.ts';
-import { u64 } from './fake-init.ts';
+import { u64 } from './fake-init-wire.ts';
 
 export interface FakeRequest {
   readonly op: number;
@@ -72,7 +72,12 @@ export class FakeFileOps {
       }
       case FILE_OPS.hash: {
         const { file, stat: statBody } = await this.regularFile(path);
-        return Buffer.concat([statBody, createHash('sha256').update(await readFile(file)).digest()]);
+        return Buffer.concat([
+          statBody,
+          createHash('sha256')
+            .update(await readFile(file))
+            .digest(),
+        ]);
       }
       default:
         throw new OpError('EINVAL', path2 === '' ? 0 : 1);
@@ -100,7 +105,12 @@ export class FakeFileOps {
     if (info !== null && !info.isFile() && !info.isSymbolicLink()) throw new OpError('ENXIO');
     if (info !== null && has(request, FILE_FLAG.exclusive)) throw new OpError('EEXIST');
     if (request.extra.length > 0) {
-      const digest = info === null ? null : createHash('sha256').update(await readFile(file)).digest();
+      const digest =
+        info === null
+          ? null
+          : createHash('sha256')
+              .update(await readFile(file))
+              .digest();
       if (digest === null || !digest.equals(request.extra)) throw new OpError('ESTALE');
     }
     return { file, existing: info?.isFile() === true ? info.mode & 0o777 : null };
@@ -143,7 +153,10 @@ export class FakeFileOps {
     const from = await this.#resolve(request.path);
     const info = await lstat(from);
     const to = await this.#resolve(request.path2, has(request, FILE_FLAG.parents));
-    const isTaken = await lstat(to).then(() => true, () => false);
+    const isTaken = await lstat(to).then(
+      () => true,
+      () => false,
+    );
     if (isTaken && has(request, FILE_FLAG.exclusive)) throw new OpError('EEXIST', 1);
     if (request.op === FILE_OPS.move) await rename(from, to);
     else {
@@ -178,7 +191,19 @@ export class FakeFileOps {
 
 function packStat(info: BigIntStats): Buffer {
   const body = Buffer.alloc(FILE_STAT_BYTES);
-  const kind = info.isFile() ? 'f' : info.isDirectory() ? 'd' : info.isSymbolicLink() ? 'l' : info.isFIFO() ? 'p' : info.isSocket() ? 's' : info.isBlockDevice() ? 'b' : 'c';
+  const kind = info.isFile()
+    ? 'f'
+    : info.isDirectory()
+      ? 'd'
+      : info.isSymbolicLink()
+        ? 'l'
+        : info.isFIFO()
+          ? 'p'
+          : info.isSocket()
+            ? 's'
+            : info.isBlockDevice()
+              ? 'b'
+              : 'c';
   body.write(kind, 0, 'latin1');
   body.writeUInt32LE(Number(info.mode & 0o7777n), 4);
   writeU64(body, Number(info.size), 8);

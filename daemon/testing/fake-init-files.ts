@@ -1,16 +1,15 @@
 // One file request of the fake init, on the directory that stands for the workspace.
 // Owns transfer and credit; fake-init-file-ops.ts says what each op does.
 
-import { once } from 'node:events';
-import { createReadStream, createWriteStream } from 'node:fs';
-import { copyFile, rename, rm } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
+import { copyFile, open, rename, rm } from 'node:fs/promises';
 import { constants } from 'node:os';
 import { FILE_WINDOW_BYTES, MAX_DATA, UP, readU64 } from '../link/frames.ts';
 import { FILE_FLAG, FILE_OPS } from '../link/messages.ts';
 import { FakeFileOps, OpError } from './fake-init-file-ops.ts';
 import type { FakeRequest } from './fake-init-file-ops.ts';
-import { u64 } from './fake-init.ts';
-import type { SendUp } from './fake-init.ts';
+import { u64 } from './fake-init-wire.ts';
+import type { SendUp } from './fake-init-wire.ts';
 
 const FILE_STRUCT = 32;
 
@@ -97,7 +96,11 @@ export class FakeFile {
   async #read(): Promise<Buffer> {
     const { path, offset, length } = this.#request;
     const { file, stat } = await this.#ops.regularFile(path);
-    const stream = createReadStream(file, { start: offset, ...(length === 0 ? {} : { end: offset + length - 1 }), highWaterMark: MAX_DATA });
+    const stream = createReadStream(file, {
+      start: offset,
+      ...(length === 0 ? {} : { end: offset + length - 1 }),
+      highWaterMark: MAX_DATA,
+    });
     for await (const bytes of stream as AsyncIterable<Buffer>) await this.#sendData(bytes);
     return stat;
   }
@@ -107,24 +110,22 @@ export class FakeFile {
     const { file, existing } = await this.#ops.writable(this.#request);
     const temporary = `${file}.cloister-${this.#options.id}`;
     if ((flags & FILE_FLAG.append) !== 0 && existing !== null) await copyFile(file, temporary);
-    const stream = createWriteStream(temporary, { flags: 'a', mode: mode === 0 ? (existing ?? 0o644) : mode });
+    const handle = await open(temporary, 'a', mode === 0 ? (existing ?? 0o644) : mode);
     try {
       let taken = 0;
       for (;;) {
         const bytes = this.#incoming.shift();
         if (this.#isCancelled) throw new OpError('ECANCELED');
         if (bytes !== undefined) {
-          if (!stream.write(bytes)) await once(stream, 'drain');
+          await handle.appendFile(bytes);
           taken += bytes.length;
           this.#options.send(UP.fileCredit, 0, this.#options.id, u64(taken));
         } else if (this.#hasEof) break;
         else await this.#changed();
       }
-      stream.end();
-      await once(stream, 'close');
       await rename(temporary, file);
     } finally {
-      stream.destroy();
+      await handle.close();
       await rm(temporary, { force: true });
     }
     return await this.#ops.stat(path, true);

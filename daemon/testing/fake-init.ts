@@ -6,20 +6,46 @@ import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { FrameDecoder } from '../link/frame-decoder.ts';
 import {
-  DOWN, FLAG, MAX_DATA, MAX_START_BODY, NONCE_BYTES, PROTOCOL_VERSION, SELF_REPORT_BYTES, STATUS_BYTES, UP, encodeFrame, readU64, writeU64,
+  DOWN,
+  FLAG,
+  MAX_DATA,
+  MAX_START_BODY,
+  NONCE_BYTES,
+  PROTOCOL_VERSION,
+  SELF_REPORT_BYTES,
+  STATUS_BYTES,
+  UP,
+  encodeFrame,
+  readU64,
 } from '../link/frames.ts';
 import type { FrameBounds } from '../link/frames.ts';
 import { FakeDial } from './fake-init-dial.ts';
 import { FakeExec } from './fake-init-exec.ts';
 import { FakeFile } from './fake-init-files.ts';
+import type { SendUp } from './fake-init-wire.ts';
 
 const any = (max: number, flags = 0): { min: number; max: number; flags: number } => ({ min: 0, max, flags });
 const data = { ...any(MAX_DATA, FLAG.eof), data: 'plain' } as const;
 
 const DOWN_BOUNDS: FrameBounds = {
-  [DOWN.welcome]: any(NONCE_BYTES), [DOWN.start]: any(MAX_START_BODY), [DOWN.stdin]: data, [DOWN.kill]: any(8), [DOWN.credit]: any(8, FLAG.rewind),
-  [DOWN.resize]: any(4), [DOWN.exitAck]: any(0), [DOWN.dial]: any(2), [DOWN.dialData]: data, [DOWN.dialCredit]: any(8), [DOWN.dialClose]: any(0),
-  [DOWN.file]: any(65_568), [DOWN.fileData]: data, [DOWN.fileCredit]: any(8), [DOWN.fileCancel]: any(0), [DOWN.ping]: any(8), [DOWN.report]: any(0), [DOWN.clock]: any(1),
+  [DOWN.welcome]: any(NONCE_BYTES),
+  [DOWN.start]: any(MAX_START_BODY),
+  [DOWN.stdin]: data,
+  [DOWN.kill]: any(8),
+  [DOWN.credit]: any(8, FLAG.rewind),
+  [DOWN.resize]: any(4),
+  [DOWN.exitAck]: any(0),
+  [DOWN.dial]: any(2),
+  [DOWN.dialData]: data,
+  [DOWN.dialCredit]: any(8),
+  [DOWN.dialClose]: any(0),
+  [DOWN.file]: any(65_568),
+  [DOWN.fileData]: data,
+  [DOWN.fileCredit]: any(8),
+  [DOWN.fileCancel]: any(0),
+  [DOWN.ping]: any(8),
+  [DOWN.report]: any(0),
+  [DOWN.clock]: any(1),
 };
 
 export interface FakeInitOptions {
@@ -29,9 +55,6 @@ export interface FakeInitOptions {
   /** Stands for /workspace. */
   readonly workspace: string;
 }
-
-/** Sends a frame to the daemon; dropped while there is no connection. */
-export type SendUp = (type: number, flags: number, id: number, body?: Uint8Array) => void;
 
 export class FakeInit implements AsyncDisposable {
   readonly #options: FakeInitOptions;
@@ -144,11 +167,17 @@ export class FakeInit implements AsyncDisposable {
       return;
     }
     this.starts += 1;
-    this.#execs.set(id, new FakeExec({ id, body, workspace: this.#options.workspace, send: this.#send, onForgotten: () => this.#execs.delete(id) }));
+    this.#execs.set(
+      id,
+      new FakeExec({ id, body, workspace: this.#options.workspace, send: this.#send, onForgotten: () => this.#execs.delete(id) }),
+    );
   }
 
   #file(id: number, body: Buffer): void {
-    this.#files.set(id, new FakeFile({ id, body, workspace: this.#options.workspace, send: this.#send, onEnd: () => this.#files.delete(id) }));
+    this.#files.set(
+      id,
+      new FakeFile({ id, body, workspace: this.#options.workspace, send: this.#send, onEnd: () => this.#files.delete(id) }),
+    );
   }
 
   #dial(id: number, port: number): void {
@@ -159,20 +188,11 @@ export class FakeInit implements AsyncDisposable {
     const body = Buffer.alloc(SELF_REPORT_BYTES);
     for (const at of [0, 4, 8, 12, 16]) body.writeUInt32LE(1, at);
     body.writeUInt32LE(1, 20);
-    this.#send(UP.selfReport, 0, 0, Buffer.concat([body, Buffer.from('Name:\tcloister-init\nUid:\t200000\t200000\t200000\t200000\nNoNewPrivs:\t1\nSeccomp:\t2\n')]));
+    this.#send(
+      UP.selfReport,
+      0,
+      0,
+      Buffer.concat([body, Buffer.from('Name:\tcloister-init\nUid:\t200000\t200000\t200000\t200000\nNoNewPrivs:\t1\nSeccomp:\t2\n')]),
+    );
   }
-}
-
-/** A body that is one 64-bit figure. */
-export function u64(value: number): Buffer {
-  const body = Buffer.allocUnsafe(8);
-  writeU64(body, value, 0);
-  return body;
-}
-
-/** A body that is one 32-bit figure. */
-export function u32(value: number): Buffer {
-  const body = Buffer.allocUnsafe(4);
-  body.writeUInt32LE(value, 0);
-  return body;
 }

@@ -38,11 +38,11 @@ enum slay_phase { SLAY_NONE, SLAY_TERM, SLAY_KILL, SLAY_FREEZE };
 struct slay {
   enum slay_phase phase;
   uint8_t signal;       /* the first one */
-  bool signalled;
+  bool hangup;          /* it has a terminal */
   uint16_t passes;      /* in this phase */
   uint16_t fresh_passes; /* passes in a row that met processes never hit before */
   uint16_t alive, fresh, moving; /* counted by the last pass */
-  uint64_t since_us;    /* when SIGKILL began */
+  uint64_t since_us;    /* when SIGKILL begins, or began */
   uint64_t next_us;
 };
 
@@ -80,7 +80,7 @@ struct exec {
   uint8_t *waiting_body; /* a START that waits for a process slot */
   uint32_t waiting_bytes;
   uint8_t attempts;
-  uint64_t retry_at;
+  uint64_t retry_at, give_up_at;
 };
 
 extern struct exec execs[MAX_EXECS];

@@ -10,7 +10,7 @@
 
 /* The first wait is for slots that come free by themselves. */
 static const uint32_t waits_ms[] = {30, 150, 500, 1200};
-enum { MAX_ATTEMPTS = sizeof waits_ms / sizeof waits_ms[0] };
+enum { MAX_ATTEMPTS = sizeof waits_ms / sizeof waits_ms[0], KILLING_GAP_US = 100 * 1000, PATIENCE_US = 10 * 1000 * 1000 };
 
 void room_keep(struct exec *e, const uint8_t *body, uint32_t bytes) {
   e->waiting_bytes = bytes <= WINDOW_BYTES ? bytes : 0;
@@ -18,10 +18,17 @@ void room_keep(struct exec *e, const uint8_t *body, uint32_t bytes) {
 }
 
 bool room_wait(struct exec *e) {
-  if (e->waiting_bytes == 0 || e->output.end > 0 || e->attempts >= MAX_ATTEMPTS) return false;
-  if (e->attempts > 0) slay_largest();
-  e->retry_at = now_us() + waits_ms[e->attempts++] * 1000u;
-  return true;
+  uint64_t now = now_us();
+  if (e->waiting_bytes == 0 || e->output.end > 0) return false;
+  if (e->attempts == 0) e->give_up_at = now + PATIENCE_US;
+  if (e->attempts < MAX_ATTEMPTS) {
+    if (e->attempts > 0) slay_largest();
+    e->retry_at = now + waits_ms[e->attempts++] * 1000u;
+    return true;
+  }
+  /* Room is being made, only slowly: on a busy host a fork bomb takes its time to die. */
+  e->retry_at = now + KILLING_GAP_US;
+  return slay_is_killing() && now < e->give_up_at;
 }
 
 int room_retry(struct exec *e) {

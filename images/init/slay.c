@@ -18,6 +18,7 @@ enum {
   STUCK_US = 3000 * 1000,         /* or so long with something left that can run */
   EXTRA_WAIT_US = 3000 * 1000,
   FIRST_GAP_US = 1000, LAST_GAP_US = 128 * 1000,
+  HANGUPS = 4, HANGUP_GAP_US = 100 * 1000,
   LARGE_TREE = 8,
   HIT_BITS = 65536
 };
@@ -50,7 +51,7 @@ void slay(struct exec *e, uint8_t reason, uint8_t signal_number, uint32_t grace_
   if (!any_active()) memset(hit, 0, sizeof hit);
   if (e->slay.phase == SLAY_NONE || (e->slay.phase == SLAY_TERM && end < e->slay.since_us)) {
     if (grace_ms == 0) begin_kill(&e->slay, now);
-    else e->slay = (struct slay){.phase = SLAY_TERM, .signal = signal_number, .since_us = end, .next_us = now};
+    else e->slay = (struct slay){.phase = SLAY_TERM, .signal = signal_number, .hangup = e->pty, .since_us = end, .next_us = now};
     e->wait_until = end + EXTRA_WAIT_US;
   }
 }
@@ -61,6 +62,12 @@ void slay_strays(void) {
 }
 
 bool slay_has_strays(void) { return strays.phase != SLAY_NONE; }
+
+bool slay_is_killing(void) {
+  EACH_EXEC(e)
+    if (e->slay.phase == SLAY_KILL || e->slay.phase == SLAY_FREEZE) return true;
+  return false;
+}
 
 uint32_t slay_count(const struct exec *e) {
   uint32_t processes = tree_scan(), found = 0;
@@ -80,8 +87,8 @@ void slay_largest(void) {
   struct exec *largest = NULL;
   for (uint32_t i = 0; i < processes; i++)
     if (tree[i].owner >= 0) sizes[tree[i].owner]++;
+  if (slay_is_killing()) return;
   EACH_EXEC(e) {
-    if (e->slay.phase == SLAY_KILL || e->slay.phase == SLAY_FREEZE) return;
     if (sizes[e - execs] >= LARGE_TREE && (largest == NULL || sizes[e - execs] > sizes[largest - execs])) largest = e;
   }
   if (largest != NULL) slay(largest, REASON_PIDS, SIGKILL, 0);
@@ -94,11 +101,10 @@ static void last_resort(uint64_t now) {
   if (kill(-1, SIGKILL) != 0 && errno != ESRCH) say("cannot kill everything", errno);
 }
 
-static void act(struct slay *s, const struct process *p, bool pty) {
-  if (s->phase == SLAY_TERM && !s->signalled) {
-    send(p->pid, s->signal);
-    /* An interactive shell ignores SIGTERM and heeds its terminal's end. */
-    if (pty) send(p->pid, SIGHUP);
+static void act(struct slay *s, const struct process *p) {
+  if (s->phase == SLAY_TERM) {
+    if (s->passes == 0) send(p->pid, s->signal);
+    if (s->hangup) send(p->pid, SIGHUP);
     send(p->pid, SIGCONT);
   } else if (s->phase == SLAY_FREEZE) {
     if (p->state == 'T' || !p->alive) return;
@@ -116,8 +122,9 @@ static void act(struct slay *s, const struct process *p, bool pty) {
 static void advance(struct slay *s, uint64_t now) {
   s->passes++;
   if (s->phase == SLAY_TERM) {
-    s->signalled = true;
-    s->next_us = s->since_us;
+    /* An interactive shell ignores SIGTERM and heeds its terminal's end; between two commands it may miss it. */
+    bool again = s->hangup && s->passes < HANGUPS;
+    s->next_us = again ? earlier(now + HANGUP_GAP_US, s->since_us) : s->since_us;
   } else if (s->phase == SLAY_FREEZE) {
     if (s->moving == 0 || s->passes >= FREEZE_PASSES) {
       s->phase = SLAY_KILL;
@@ -141,7 +148,7 @@ static void advance(struct slay *s, uint64_t now) {
 
 static bool prepare(struct slay *s, uint64_t now) {
   if (s->phase == SLAY_NONE || s->next_us > now) return false;
-  if (s->phase == SLAY_TERM && s->signalled) begin_kill(s, now);
+  if (s->phase == SLAY_TERM && s->passes > 0 && now >= s->since_us) begin_kill(s, now);
   s->alive = s->fresh = s->moving = 0;
   return true;
 }
@@ -165,9 +172,9 @@ void slay_tick(void) {
   for (uint32_t i = 0; i < processes; i++) {
     const struct process *p = &tree[i];
     if (p->owner >= 0 && acting[p->owner]) {
-      act(&execs[p->owner].slay, p, execs[p->owner].pty);
+      act(&execs[p->owner].slay, p);
       execs[p->owner].init_killed |= execs[p->owner].slay.phase == SLAY_KILL;
-    } else if (p->owner == OWNER_STRAY && sweeping) act(&strays, p, false);
+    } else if (p->owner == OWNER_STRAY && sweeping) act(&strays, p);
     else if (p->owner == OWNER_UNKNOWN) unknown = true;
   }
   now = now_us();

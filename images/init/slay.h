@@ -12,6 +12,7 @@ void slay(struct exec *e, uint8_t reason, uint8_t signal, uint32_t grace_ms);
 /* Kills what was reparented to PID 1 and belongs to no living supervisor. */
 void slay_strays(void);
 bool slay_has_strays(void);
+bool slay_is_killing(void); /* some tree is sent SIGKILL now */
 /* Kills the tree with the most processes, unless one is being killed or none is large. */
 void slay_largest(void);
 uint32_t slay_count(const struct exec *e); /* living descendants now */

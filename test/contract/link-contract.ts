@@ -4,60 +4,10 @@ import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { SandboxFiles } from '../../daemon/files/sandbox-files.ts';
-import type { ExitReport, OutputStream, StartCommand } from '../../daemon/link/messages.ts';
-import type { SandboxLink } from '../../daemon/link/sandbox-link.ts';
-
-export interface LinkHarness extends AsyncDisposable {
-  /** Up. */
-  readonly link: SandboxLink;
-  /** Ends the connection; init comes back by itself. */
-  cut(): void;
-  /** False if the sandbox's loopback is not this host's. */
-  readonly sharesLoopback: boolean;
-}
-
-interface Run {
-  readonly number: number;
-  readonly exit: Promise<ExitReport>;
-  readonly pid: Promise<number>;
-  text(stream: OutputStream): string;
-  readonly bytes: () => number;
-}
-
-const COMMAND = { env: { PATH: '/usr/local/bin:/usr/bin:/bin' }, cwd: '/workspace', stdin: 'none', wallMs: 0, idleMs: 0, graceMs: 200 } as const;
-
-/** Starts a command and keeps what it says; gives credit for all of it, unless told to hold it back. */
-export function run(link: SandboxLink, number: number, argv: readonly string[], options: Partial<StartCommand> & { holdCredit?: boolean; onOutput?: (bytes: number) => void } = {}): Run {
-  const { holdCredit, onOutput, ...command } = options;
-  const output: Record<OutputStream, Buffer[]> = { stdout: [], stderr: [] };
-  let bytesSeen = 0;
-  let tellPid: (pid: number) => void = () => undefined;
-  const pid = new Promise<number>((resolve) => {
-    tellPid = resolve;
-  });
-  const exit = new Promise<ExitReport>((resolve, reject) => {
-    link.start(number, { ...COMMAND, argv, ...command }, {
-      started: (value) => tellPid(value),
-      output: (offset, stream, bytes) => {
-        output[stream].push(Buffer.from(bytes));
-        bytesSeen = offset + bytes.length;
-        if (holdCredit !== true) link.credit(number, bytesSeen);
-        onOutput?.(bytesSeen);
-      },
-      exited: (report) => {
-        link.exitAck(number);
-        resolve(report);
-      },
-      stdinTaken: () => undefined,
-      gone: () => undefined,
-      resumed: () => 0,
-      unknown: () => reject(new Error('init does not know it')),
-      lost: (reason) => reject(new Error(reason)),
-    });
-  });
-  exit.catch(() => undefined);
-  return { number, exit, pid, text: (stream) => Buffer.concat(output[stream]).toString(), bytes: () => bytesSeen };
-}
+import type { ExitReport } from '../../daemon/link/messages.ts';
+import { linkFileContract } from './link-file-contract.ts';
+import { COMMAND, run } from './link-run.ts';
+import type { LinkHarness } from './link-run.ts';
 
 const exitCode = (report: ExitReport): number => (report.waitStatus >> 8) & 0xff;
 const signalOf = (report: ExitReport): number => report.waitStatus & 0x7f;
@@ -68,7 +18,12 @@ export function linkContract(name: string, create: () => Promise<LinkHarness>): 
       await using harness = await create();
       const ran = run(harness.link, 1, ['sh', '-c', 'echo out; echo err >&2; exit 7']);
       const report = await ran.exit;
-      expect({ code: exitCode(report), reason: report.reason, out: ran.text('stdout'), err: ran.text('stderr') }).toEqual({ code: 7, reason: 'self', out: 'out\n', err: 'err\n' });
+      expect({ code: exitCode(report), reason: report.reason, out: ran.text('stdout'), err: ran.text('stderr') }).toEqual({
+        code: 7,
+        reason: 'self',
+        out: 'out\n',
+        err: 'err\n',
+      });
       expect(report.outputBytes).toBe(8);
       expect(report.stderrBytes).toBe(4);
       expect(await ran.pid).toBeGreaterThan(1);
@@ -77,15 +32,30 @@ export function linkContract(name: string, create: () => Promise<LinkHarness>): 
     test('passes arguments, environment and working directory as they are', async () => {
       await using harness = await create();
       await new SandboxFiles(harness.link).mkdir('sub');
-      const ran = run(harness.link, 1, ['sh', '-c', 'printf "%s|" "$@" "$A"; basename "$PWD"', 'sh', 'a b', '', 'ü'], { env: { ...COMMAND.env, A: 'x=y' }, cwd: '/workspace/sub' });
+      const ran = run(harness.link, 1, ['sh', '-c', 'printf "%s|" "$@" "$A"; basename "$PWD"', 'sh', 'a b', '', 'ü'], {
+        env: { ...COMMAND.env, A: 'x=y' },
+        cwd: '/workspace/sub',
+      });
       await ran.exit;
       expect(ran.text('stdout')).toBe('a b||ü|x=y|sub\n');
     });
 
     test.each([
-      { claim: 'a command that is not there ends with ENOENT at exec', argv: ['/no/such/command'], cwd: '/workspace', stage: 'exec', error: 2 },
+      {
+        claim: 'a command that is not there ends with ENOENT at exec',
+        argv: ['/no/such/command'],
+        cwd: '/workspace',
+        stage: 'exec',
+        error: 2,
+      },
       { claim: 'a directory as command ends with EACCES at exec', argv: ['/tmp'], cwd: '/workspace', stage: 'exec', error: 13 },
-      { claim: 'a working directory that is not there ends with ENOENT at cwd', argv: ['true'], cwd: '/workspace/none', stage: 'cwd', error: 2 },
+      {
+        claim: 'a working directory that is not there ends with ENOENT at cwd',
+        argv: ['true'],
+        cwd: '/workspace/none',
+        stage: 'cwd',
+        error: 2,
+      },
     ])('$claim', async ({ argv, cwd, stage, error }) => {
       await using harness = await create();
       const report = await run(harness.link, 1, argv, { cwd }).exit;
@@ -112,7 +82,12 @@ export function linkContract(name: string, create: () => Promise<LinkHarness>): 
 
     test.each([
       { claim: 'holds the wall limit', limits: { wallMs: 200 }, script: 'while :; do echo x; sleep 0.02; done', reason: 'wall' },
-      { claim: 'holds the idle limit, counted from the last output', limits: { idleMs: 300 }, script: 'echo x; sleep 0.1; echo y; sleep 600', reason: 'idle' },
+      {
+        claim: 'holds the idle limit, counted from the last output',
+        limits: { idleMs: 300 },
+        script: 'echo x; sleep 0.1; echo y; sleep 600',
+        reason: 'idle',
+      },
     ])('$claim', async ({ limits, script, reason }) => {
       await using harness = await create();
       const report = await run(harness.link, 1, ['sh', '-c', script], limits).exit;
@@ -137,7 +112,10 @@ export function linkContract(name: string, create: () => Promise<LinkHarness>): 
 
     test('says that a command reads no more stdin', async () => {
       await using harness = await create();
-      const ran = run(harness.link, 1, ['sh', '-c', 'exec <&-; echo closed; sleep 0.2'], { stdin: 'pipe', onOutput: () => harness.link.stdin(1, Buffer.from('late'), false) });
+      const ran = run(harness.link, 1, ['sh', '-c', 'exec <&-; echo closed; sleep 0.2'], {
+        stdin: 'pipe',
+        onOutput: () => harness.link.stdin(1, Buffer.from('late'), false),
+      });
       expect((await ran.exit).reason).toBe('self');
       expect(harness.link.state).toBe('up');
     });
@@ -154,7 +132,11 @@ export function linkContract(name: string, create: () => Promise<LinkHarness>): 
 
     test('loses and doubles no output over reconnects', async () => {
       await using harness = await create();
-      const ran = run(harness.link, 1, ['sh', '-c', 'i=0; while [ $i -lt 400 ]; do echo "line $i"; i=$((i+1)); [ $((i % 40)) -eq 0 ] && sleep 0.05; done; exit 3']);
+      const ran = run(harness.link, 1, [
+        'sh',
+        '-c',
+        'i=0; while [ $i -lt 400 ]; do echo "line $i"; i=$((i+1)); [ $((i % 40)) -eq 0 ] && sleep 0.05; done; exit 3',
+      ]);
       const timer = setInterval(() => harness.cut(), 70);
       const report = await ran.exit.finally(() => clearInterval(timer));
       expect(exitCode(report)).toBe(3);
@@ -225,131 +207,6 @@ export function linkContract(name: string, create: () => Promise<LinkHarness>): 
       }
     });
 
-    fileContract(create);
-  });
-}
-
-function fileContract(create: () => Promise<LinkHarness>): void {
-  const open = async (): Promise<{ files: SandboxFiles } & AsyncDisposable> => {
-    const harness = await create();
-    return { files: new SandboxFiles(harness.link), [Symbol.asyncDispose]: () => harness[Symbol.asyncDispose]() };
-  };
-  const text = async (files: SandboxFiles, path: string): Promise<string> => Buffer.from(await files.readAll(path)).toString();
-
-  test('a file that is written is read back, in parts too', async () => {
-    await using opened = await open();
-    const { files } = opened;
-    const stat = await files.write('a/b/c.txt', Buffer.from('hello world'), { mode: 0o600 });
-    expect({ kind: stat.kind, size: stat.size, mode: stat.mode & 0o777 }).toEqual({ kind: 'file', size: 11, mode: 0o600 });
-    expect(await text(files, '/workspace/a/b/../b/c.txt')).toBe('hello world');
-    expect(Buffer.from(await files.readAll('a/b/c.txt', { offset: 6, length: 3 })).toString()).toBe('wor');
-    await files.write('a/b/c.txt', Buffer.from('!'), { append: true });
-    expect(await text(files, 'a/b/c.txt')).toBe('hello world!');
-  });
-
-  test('megabytes go both ways under the window', async () => {
-    await using opened = await open();
-    const { files } = opened;
-    const parts = Array.from({ length: 50 }, (_, index) => Buffer.alloc(70_000, index));
-    async function* source(): AsyncGenerator<Uint8Array> {
-      yield* parts;
-    }
-    await files.write('big', source());
-    const read = await files.readAll('big');
-    expect(Buffer.from(read).equals(Buffer.concat(parts))).toBe(true);
-    const { sha256, stat } = await files.hash('big');
-    expect(sha256).toMatch(/^[0-9a-f]{64}$/);
-    expect(stat.size).toBe(3_500_000);
-  });
-
-  test('a write whose source fails leaves no trace', async () => {
-    await using opened = await open();
-    const { files } = opened;
-    await files.write('kept', Buffer.from('old'));
-    async function* source(): AsyncGenerator<Uint8Array> {
-      yield Buffer.from('new');
-      throw new Error('source broke');
-    }
-    await expect(files.write('kept', source())).rejects.toThrow('source broke');
-    expect(await text(files, 'kept')).toBe('old');
-    expect((await files.list('.')).entries.map((entry) => entry.path)).toEqual(['kept']);
-  });
-
-  test('a read that is left early costs nothing later', async () => {
-    await using opened = await open();
-    const { files } = opened;
-    await files.write('big', Buffer.alloc(2_000_000));
-    for (let round = 0; round < 20; round += 1) for await (const part of files.read('big')) if (part.byteLength > 0) break;
-    expect((await files.stat('big')).size).toBe(2_000_000);
-  });
-
-  test('ifMatch and exclusive guard a write', async () => {
-    await using opened = await open();
-    const { files } = opened;
-    await files.write('f', Buffer.from('one'));
-    const { sha256 } = await files.hash('f');
-    await files.write('f', Buffer.from('two'), { ifMatch: sha256 });
-    await expect(files.write('f', Buffer.from('three'), { ifMatch: sha256 })).rejects.toMatchObject({ code: 'NO_MATCH' });
-    await expect(files.write('f', Buffer.from('x'), { exclusive: true })).rejects.toMatchObject({ code: 'FILE_EXISTS' });
-    expect(await text(files, 'f')).toBe('two');
-  });
-
-  test('a listing is sorted, bounded, and names symlink targets', async () => {
-    await using opened = await open();
-    const { files } = opened;
-    for (const path of ['d/z', 'd/y/x', 'b', 'a']) await files.write(path, Buffer.from(path));
-    await files.symlink('link', 'd/z');
-    const flat = await files.list('.');
-    expect(flat.entries.map((entry) => [entry.path, entry.kind])).toEqual([['a', 'file'], ['b', 'file'], ['d', 'directory'], ['link', 'symlink']]);
-    expect(flat.entries.at(-1)?.symlinkTarget).toBe('d/z');
-    const deep = await files.list('', { recursive: true }).catch((error: { code: string }) => error.code);
-    expect(deep).toBe('INVALID_REQUEST');
-    expect((await files.list('/workspace', { recursive: true })).entries.map((entry) => entry.path)).toEqual(['a', 'b', 'd', 'd/y', 'd/y/x', 'd/z', 'link']);
-    expect(await files.list('.', { recursive: true, limit: 2 })).toMatchObject({ truncated: true });
-  });
-
-  test('files are moved, copied, linked, chmodded and removed', async () => {
-    await using opened = await open();
-    const { files } = opened;
-    await files.mkdir('dir/sub');
-    await files.write('dir/f', Buffer.from('content'));
-    await files.copy('dir', 'copy', { recursive: true });
-    await files.move('dir/f', 'new/place');
-    await files.chmod('new/place', 0o640);
-    expect((await files.stat('new/place')).mode & 0o777).toBe(0o640);
-    await files.symlink('l', 'new/place');
-    expect(await files.readlink('l')).toBe('new/place');
-    expect((await files.stat('l', { followSymlink: false })).kind).toBe('symlink');
-    expect(await text(files, 'l')).toBe('content');
-    expect(await text(files, 'copy/f')).toBe('content');
-    await expect(files.remove('copy')).rejects.toMatchObject({ code: 'IS_DIRECTORY' });
-    await files.remove('copy', { recursive: true });
-    expect([await files.exists('copy'), await files.exists('new/place'), await files.exists('new/place/below')]).toEqual([false, true, false]);
-    await expect(files.move('new/place', 'l')).rejects.toMatchObject({ code: 'FILE_EXISTS' });
-    await files.remove('gone', { force: true });
-  });
-
-  test.each([
-    { claim: 'a missing file', path: 'none', code: 'FILE_NOT_FOUND' },
-    { claim: 'a directory', path: 'dir', code: 'IS_DIRECTORY' },
-    { claim: 'a path below a file', path: 'file/below', code: 'NOT_DIRECTORY' },
-    { claim: 'a path that leads out by ..', path: 'dir/../../etc/passwd', code: 'PATH_ESCAPES_WORKSPACE' },
-    { claim: 'an absolute path elsewhere', path: '/etc/passwd', code: 'PATH_ESCAPES_WORKSPACE' },
-    { claim: 'a symlink that leads out', path: 'out', code: 'PATH_ESCAPES_WORKSPACE' },
-    { claim: 'a file below a symlink that leads out', path: 'outdir/passwd', code: 'PATH_ESCAPES_WORKSPACE' },
-    { claim: 'a FIFO', path: 'fifo', code: 'NOT_REGULAR_FILE' },
-    { claim: 'a path with a NUL byte', path: 'a\0b', code: 'INVALID_REQUEST' },
-  ])('reading $claim is $code', async ({ path, code }) => {
-    await using harness = await create();
-    const files = new SandboxFiles(harness.link);
-    await files.mkdir('dir');
-    await files.write('file', Buffer.from('x'));
-    await run(harness.link, 1, ['sh', '-c', 'ln -s /etc/passwd out; ln -s /etc outdir; mkfifo fifo']).exit;
-    await expect(files.readAll(path)).rejects.toMatchObject({ code });
-  });
-
-  test('the workspace itself is not removed', async () => {
-    await using opened = await open();
-    await expect(opened.files.remove('.', { recursive: true })).rejects.toMatchObject({ code: 'INVALID_REQUEST' });
+    linkFileContract(create);
   });
 }

@@ -32,6 +32,7 @@ afterAll(async () => {
 });
 beforeEach(async () => {
   raw = await RawClient.greet(daemon.url, { token });
+  expect(await raw.codeOf('open', { session: 'victim', role: 'participant' })).toBe('no error');
 });
 afterEach(async () => {
   raw.end();
@@ -229,11 +230,13 @@ describe('a token that allows less', () => {
     ['an observer\'s may not run', { role: 'observer' }, 'exec.start', () => ({ sandbox: sandbox.id, execId: 'o1', command: 'id' }), 'FORBIDDEN'],
     ['a read-only one may read', { isReadOnly: true }, 'files.list', () => ({ sandbox: sandbox.id, path: '.' }), 'no error'],
     ['a read-only one may not write', { isReadOnly: true }, 'files.mkdir', () => ({ sandbox: sandbox.id, path: 'x' }), 'FORBIDDEN'],
-    ['a read-only one may not open', { isReadOnly: true }, 'open', () => ({ session: 'new' }), 'FORBIDDEN'],
+    ['an observer\'s may not join to work', { role: 'observer' }, 'open', () => ({ session: 'victim', role: 'participant' }), 'FORBIDDEN'],
+    ['a read-only one may not open a new session', { isReadOnly: true }, 'open', () => ({ session: 'new' }), 'FORBIDDEN'],
     ['one for another session sees nothing of this one', { session: 'other' }, 'exec.list', () => ({ sandbox: sandbox.id }), 'NOT_FOUND'],
     ['one for another session may not open this one', { session: 'other' }, 'open', () => ({ session: 'victim' }), 'FORBIDDEN'],
   ])('%s', async (_, options, op, params, code) => {
     const narrow = await RawClient.greet(daemon.url, { token: await daemon.token('acme', options) });
+    await narrow.request('open', { session: 'victim', role: 'role' in options ? 'observer' : 'participant' });
     expect(await narrow.codeOf(op, params())).toBe(code);
     narrow.end();
   });

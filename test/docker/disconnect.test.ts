@@ -31,7 +31,7 @@ afterAll(async () => {
 
 async function startClientProgram(session: string, graceMs: number): Promise<{ readonly client: ChildProcess; readonly sandboxId: string }> {
   const client = spawn(process.execPath, ['--import', 'tsx', PROGRAM, daemon.url, await daemon.token('acme'), session, String(graceMs)], { stdio: ['ignore', 'pipe', 'inherit'] });
-  for await (const line of createInterface({ input: client.stdout! })) return { client, sandboxId: line.replace('started ', '') };
+  for await (const line of createInterface({ input: client.stdout })) return { client, sandboxId: line.replace('started ', '') };
   throw new Error('the client program ended before it had started anything');
 }
 

@@ -70,7 +70,10 @@ describe('the outcome of a command', () => {
 
   it('is that the table is full for one command more than it holds, and the others go on', async () => {
     // A slot is free when its supervisor is reaped, a moment after the EXIT.
-    await eventually(() => peer.container.commands(), (commands) => commands.length === 3);
+    await eventually(
+      () => peer.container.commands(),
+      (commands) => commands.length === 3,
+    );
     const running = Array.from({ length: 128 }, () => peer.exec(['sleep', '1000']));
     expect(await peer.exec(['true']).end()).toMatchObject({ reason: 'notStarted', error: EAGAIN, stage: STAGE_TABLE });
     for (const exec of running) peer.killTree(exec, 0);

@@ -18,9 +18,12 @@ describe('PID 1 of a sandbox', () => {
 
   it.each([
     ['every signal', 'for n in range(1, 65): os.kill(1, n)'],
-    ['signals that claim to come from outside', `
+    [
+      'signals that claim to come from outside',
+      `
 info = (ctypes.c_int * 32)(); info[0] = 15; info[2] = -1
-libc.syscall(129, 1, 15, info)`],
+libc.syscall(129, 1, 15, info)`,
+    ],
     ['a limit on its processor time', 'libc.prlimit(1, 0, (ctypes.c_long * 2)(0, 0), None)'],
     ['a limit on its descriptors', 'libc.prlimit(1, 7, (ctypes.c_long * 2)(0, 0), None)'],
     ['a lower priority', 'libc.setpriority(0, 1, 19)'],
@@ -33,7 +36,8 @@ libc.syscall(129, 1, 15, info)`],
   });
 
   it('shows neither its descriptors nor its memory, and none of its helpers do', async () => {
-    const exec = peer.exec(python(`
+    const exec = peer.exec(
+      python(`
 import os
 for pid in filter(str.isdigit, os.listdir("/proc")):
     if int(pid) == os.getpid(): continue
@@ -41,13 +45,16 @@ for pid in filter(str.isdigit, os.listdir("/proc")):
                 lambda: os.readlink(f"/proc/{pid}/exe")):
         try: print("open:", pid, act())
         except PermissionError: pass
-`));
+`),
+    );
     expect((await exec.end()).code).toBe(0);
     expect(exec.stdout).toBe('');
   });
 
   it('gives a command three descriptors, default signals and the higher OOM score', async () => {
-    const exec = peer.exec('ls /proc/self/fd | tr "\\n" " "; cat /proc/self/oom_score_adj /proc/1/oom_score_adj; grep -E "Sig(Blk|Ign)" /proc/$$/status; umask');
+    const exec = peer.exec(
+      'ls /proc/self/fd | tr "\\n" " "; cat /proc/self/oom_score_adj /proc/1/oom_score_adj; grep -E "Sig(Blk|Ign)" /proc/$$/status; umask',
+    );
     await exec.end();
     expect(exec.stdout).toBe('0 1 2 3 900\n500\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n0022\n');
   });
@@ -71,7 +78,9 @@ for pid in filter(str.isdigit, os.listdir("/proc")):
     const path = join(peer.container.runDir, 'egress.sock');
     await new Promise<void>((resolve) => egress.listen(path, resolve));
     await chmod(path, 0o666);
-    const ask = python('import socket\ns = socket.create_connection(("127.0.0.1", 3128)); s.sendall(b"this"); s.shutdown(1); print(s.recv(99))');
+    const ask = python(
+      'import socket\ns = socket.create_connection(("127.0.0.1", 3128)); s.sendall(b"this"); s.shutdown(1); print(s.recv(99))',
+    );
     const rebind = python('import socket\ns = socket.socket(); s.setsockopt(1, 2, 1); s.setsockopt(1, 15, 1); s.bind(("127.0.0.1", 3128))');
     await peer.exec('kill -9 -1').end();
     expect((await peer.exec(rebind).end()).code).toBe(1);

@@ -20,7 +20,7 @@ async function holdings(daemon: TestDaemon): Promise<Record<string, readonly str
     records: await list(join(stateDir, 'sandboxes')),
     spools: await list(join(stateDir, 'spool')),
     workspaces: (await list(join(stateDir, 'workspaces'))).sort(),
-    subvolumes: (await list(join(stateDir, 'pool'))).sort(),
+    subvolumes: (await list(join(stateDir, 'pool', 'ws'))).sort(),
   };
 }
 

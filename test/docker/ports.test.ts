@@ -96,15 +96,14 @@ describe('a program with the address', () => {
     await fetch(await at('/endless'), { signal: stop.signal });
     const sent = async () => (await (await fetch(await at('/sent'))).json()) as { sent: number; closed: boolean };
     let last = -1;
-    await eventually(async () => {
-      const now = (await sent()).sent;
+    await eventually(sent, ({ sent: now }) => {
       const isHeld = now === last;
       last = now;
       return isHeld;
     });
     expect(last).toBeLessThan(32 * 1024 * 1024);
     stop.abort();
-    await eventually(async () => (await sent()).closed);
+    expect(await eventually(sent, ({ closed }) => closed)).toMatchObject({ closed: true });
   });
 
   test('talks WebSocket both ways, text and binary', async () => {
@@ -176,10 +175,11 @@ describe('a server that', () => {
     const stop = new AbortController();
     const url = await at('/', 3003);
     const waiting = Array.from({ length: 48 }, () => fetch(url, { signal: stop.signal }).catch(() => 'left'));
-    await eventually(async () => (await fetch(await at('/headers'))).status === 503);
+    const status = async () => (await fetch(await at('/headers'))).status;
+    expect(await eventually(status, (now) => now === 503)).toBe(503);
     stop.abort();
     expect(new Set(await Promise.all(waiting))).toEqual(new Set(['left']));
-    await eventually(async () => (await fetch(await at('/headers'))).status === 200);
+    expect(await eventually(status, (now) => now === 200)).toBe(200);
   });
 });
 

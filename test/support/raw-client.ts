@@ -104,6 +104,11 @@ export class RawClient {
     this.socket.send(message);
   }
 
+  /** From here on whatever the daemon sends stays in the network. */
+  stopReading(): void {
+    this.socket.pause();
+  }
+
   end(): void {
     this.socket.terminate();
   }

@@ -3,7 +3,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { createRequire } from 'node:module';
-import type { Execution, Sandbox } from '../../client/index.ts';
+import type { Sandbox } from '../../client/index.ts';
 
 const WS_ROOT = dirname(createRequire(import.meta.url).resolve('ws/package.json'));
 
@@ -69,12 +69,12 @@ server.listen(3000, '127.0.0.1', () => {
 `;
 
 /** Ports 3000: HTTP and WebSocket; 3001: no HTTP; 3002: another protocol unasked; 3003: never answers. */
-export async function startTenantServer(sandbox: Sandbox): Promise<Execution> {
+export async function startTenantServer(sandbox: Sandbox): Promise<void> {
   for (const file of ['package.json', 'index.js', ...(await readdir(join(WS_ROOT, 'lib'))).map((name) => `lib/${name}`)]) {
     await sandbox.files.write(`server/ws/${file}`, await readFile(join(WS_ROOT, file)));
   }
   await sandbox.files.write('server/server.js', SERVER);
   const server = sandbox.exec(['node', 'server/server.js'], { background: true });
-  for await (const { text } of server) if (text.includes('ready')) return server;
+  for await (const { text } of server) if (text.includes('ready')) return;
   throw new Error(`the server ended: ${(await server).stderr}`);
 }

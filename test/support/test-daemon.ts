@@ -80,7 +80,7 @@ function optionsOf(stateDir: string, options: TestDaemonOptions): Record<string,
 export async function startTestDaemon(options: TestDaemonOptions = {}): Promise<TestDaemon> {
   const stateDir = options.stateDir ?? (await newStateDir());
   const config = loadConfig({ file: undefined, env: {}, options: optionsOf(stateDir, options) });
-  const log = createLog({ level: logLevel() as 'fatal', destination: process.stderr });
+  const log = createLog({ level: logLevel(), destination: process.stderr });
   const daemon = await startDaemon(config, { log, dockerHost: undefined, packageRoot: PACKAGE_ROOT, version: '0.0.0-test', arch: process.arch });
   return assemble(daemon.url, stateDir, (onExit) => daemon.stop(onExit));
 }

@@ -4,6 +4,9 @@ import { chown, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Limits } from 'cloister';
 
+/** A sandbox's weight against the host's own services; it decides much on a busy machine. */
+const CPU_SHARES_PER_CPU = 256;
+
 export interface HardenedFlagsOptions {
   readonly packageRoot: string;
   /** The workspace is made in it. */
@@ -28,6 +31,7 @@ export async function hardenedFlags({ packageRoot, directory, uid, limits }: Har
     '--memory', String(limits.memoryBytes),
     '--memory-swap', String(limits.memoryBytes),
     '--cpus', String(limits.cpus),
+    '--cpu-shares', String(Math.round(limits.cpus * CPU_SHARES_PER_CPU)),
     '--pids-limit', String(limits.pids),
     '--oom-score-adj', '500',
     '--tmpfs', `/tmp:rw,exec,nosuid,nodev,mode=1777,size=${limits.tmpBytes}`,

@@ -2,7 +2,9 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { Receipt } from '../../../client/protocol/receipt.ts';
-import { canonicalJson, signReceipt, verifyReceipt, type UnsignedReceipt } from '../../../client/protocol/receipt-signature.ts';
+import { canonicalJson, type UnsignedReceipt } from '../../../client/protocol/receipt-text.ts';
+import { verifyReceipt } from '../../../client/verify-receipt.ts';
+import { signReceipt } from '../../../daemon/container/receipt-signature.ts';
 
 const { privateKey, publicKey } = generateKeyPairSync('ed25519');
 

@@ -1,92 +1,25 @@
 import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import type { ExecEvent } from '../../../daemon/exec/attachment.ts';
-import type { ExecRequest } from '../../../daemon/exec/exec-request.ts';
-import { ExecTable } from '../../../daemon/exec/exec-table.ts';
-import type { ExecTableOptions } from '../../../daemon/exec/exec-table.ts';
-import type { Execution } from '../../../daemon/exec/execution.ts';
-import { SpoolStore } from '../../../daemon/exec/spool-store.ts';
-import { ControlListener } from '../../../daemon/link/control-listener.ts';
-import { SandboxLink } from '../../../daemon/link/sandbox-link.ts';
-import { systemClock } from '../../../daemon/observe/clock.ts';
-import { fakeLink, silent } from '../link/fake-link.ts';
-import type { FakeHarness } from '../link/fake-link.ts';
-
-interface TableHarness extends AsyncDisposable {
-  readonly fake: FakeHarness;
-  table: ExecTable;
-  link: SandboxLink;
-  readonly spools: SpoolStore;
-  readonly journalPath: string;
-  /** The daemon goes without a word, and another one comes. */
-  restart(options?: { beforeListening?: () => void }): Promise<void>;
-}
-
-async function open(options: Partial<ExecTableOptions> & { keepMs?: number } = {}): Promise<TableHarness> {
-  const fake = await fakeLink();
-  const journalPath = join(fake.directory, 'sandboxes', 'sb.execs.jsonl');
-  const makeSpools = (): SpoolStore => new SpoolStore({ dir: join(fake.directory, 'spool'), log: silent, keepMs: options.keepMs });
-  const make = (link: SandboxLink, spools: SpoolStore): Promise<ExecTable> =>
-    ExecTable.open({ sandboxId: 'sb', link, spools, journalPath, clock: systemClock, log: silent, maxRunning: 16, ...options });
-  const spools = makeSpools();
-  let { listener } = fake;
-  const harness: TableHarness = {
-    fake, spools, journalPath, link: fake.link, table: await make(fake.link, spools),
-    async restart({ beforeListening } = {}) {
-      harness.link.detach();
-      await listener.close();
-      const link = new SandboxLink({ sandboxId: 'sb', clock: systemClock, log: silent });
-      harness.table = await make(link, makeSpools());
-      harness.link = link;
-      beforeListening?.();
-      listener = await ControlListener.open({
-        socketPath: fake.socketPath, nonces: fake.nonces, link, clock: systemClock, log: silent,
-        saveNonces: async (next) => {
-          fake.nonces = next;
-        },
-      });
-      await link.waitUntilUp({ timeoutMs: 5_000 });
-    },
-    async [Symbol.asyncDispose]() {
-      harness.link.close();
-      await listener.close();
-      await harness.table.close();
-      await fake[Symbol.asyncDispose]();
-    },
-  };
-  return harness;
-}
-
-const request = (execId: string, script: string | readonly string[], more: Partial<ExecRequest> = {}): ExecRequest => ({
-  execId, argv: typeof script === 'string' ? ['sh', '-c', script] : script, env: { PATH: '/usr/bin:/bin' }, cwd: '/workspace', stdin: 'none', outputPolicy: 'drop',
-  background: false, command: typeof script === 'string' ? script : [...script], graceMs: 100, ...more,
-});
-
-async function collect(execution: Execution, offset = 0): Promise<{ text: string; events: ExecEvent[]; terminals: number; next: number }> {
-  const events: ExecEvent[] = [];
-  let text = '';
-  let next = offset;
-  for await (const event of execution.attach(offset)) {
-    events.push(event);
-    if (event.kind === 'output') {
-      expect(event.offset).toBe(next);
-      next += event.bytes.byteLength;
-      text += Buffer.from(event.bytes).toString();
-    } else if (event.kind === 'gap') next = event.to;
-  }
-  return { text, events, next, terminals: events.filter((event) => event.kind === 'end' || event.kind === 'failed').length };
-}
-
-const LINES = 'i=0; while [ $i -lt 300 ]; do echo "line $i"; i=$((i+1)); [ $((i % 30)) -eq 0 ] && sleep 0.1; done; echo done >&2; exit 5';
-const lines = (count: number): string => Array.from({ length: count }, (_, index) => `line ${index}\n`).join('');
+import { collect, openTable as open, request } from './table-harness.ts';
 
 describe('the exec table', () => {
   test('gives one result with both streams, figures and no egress', async () => {
     await using it = await open();
     const execution = it.table.start(request('a', 'echo out; echo err >&2; exit 3'));
     const result = await execution.result;
-    expect(result).toMatchObject({ id: 'a', outcome: 'exited', exitCode: 3, signal: null, stdout: 'out\n', stderr: 'err\n', nextOffset: 8, droppedBytes: { stdout: 0, stderr: 0 }, notes: [], egress: [] });
+    expect(result).toMatchObject({
+      id: 'a',
+      outcome: 'exited',
+      exitCode: 3,
+      signal: null,
+      stdout: 'out\n',
+      stderr: 'err\n',
+      nextOffset: 8,
+      droppedBytes: { stdout: 0, stderr: 0 },
+      notes: [],
+      egress: [],
+    });
     expect(execution.info()).toMatchObject({ id: 'a', state: 'ended', outcome: 'exited' });
   });
 
@@ -169,7 +102,9 @@ describe('the exec table', () => {
     await using it = await open();
     const stopped = await it.table.start(request('a', 'yes', { outputBytes: 100_000, outputPolicy: 'stop' })).result;
     expect(stopped).toMatchObject({ outcome: 'outputCapped', exitCode: null });
-    const dropped = await it.table.start(request('b', 'head -c 300000 /dev/zero | tr "\\0" x', { outputBytes: 100_000, outputPolicy: 'drop' })).result;
+    const dropped = await it.table.start(
+      request('b', 'head -c 300000 /dev/zero | tr "\\0" x', { outputBytes: 100_000, outputPolicy: 'drop' }),
+    ).result;
     expect(dropped).toMatchObject({ outcome: 'exited', exitCode: 0, droppedBytes: { stdout: 260_000, stderr: 0 } });
     expect(dropped.notes).toEqual([{ code: 'outputTruncated' }]);
   });
@@ -220,80 +155,5 @@ describe('the exec table', () => {
       left = await readdir(it.spools.directoryOf('sb'));
     }
     expect(it.spools.totalBytes).toBe(0);
-  });
-});
-
-describe('a daemon that was killed', () => {
-  test('finds a running command again and loses and doubles no line', async () => {
-    await using it = await open();
-    const before = it.table.start(request('a', LINES));
-    for await (const event of before.attach()) if (event.kind === 'output' && event.offset > 500) break;
-    await it.restart();
-    const after = it.table.require('a');
-    const { text, terminals, events } = await collect(after);
-    expect(text).toBe(`${lines(300)}done\n`);
-    expect({ terminals, last: events.at(-1) }).toMatchObject({ terminals: 1, last: { kind: 'end', result: { outcome: 'exited', exitCode: 5, stderr: 'done\n', stdout: lines(300) } } });
-    expect(it.table.start(request('a', LINES))).toBe(after);
-    expect(it.fake.init.starts).toBe(1);
-  });
-
-  test('answers for commands that ended before, small and large', async () => {
-    await using it = await open();
-    const small = await it.table.start(request('small', 'echo hi; echo no >&2; exit 4')).result;
-    const large = await it.table.start(request('large', 'head -c 200000 /dev/zero | tr "\\0" y; exit 1')).result;
-    await it.table.close();
-    await it.restart();
-    expect(await it.table.require('small').result).toEqual(small);
-    expect(await it.table.require('large').result).toEqual(large);
-    expect((await collect(it.table.require('large'))).text).toBe('y'.repeat(200_000));
-    expect((await collect(it.table.require('small'))).text).toBe('hi\nno\n');
-    expect((await it.table.start(request('next', 'true')).result).exitCode).toBe(0);
-  });
-
-  test('gets the end of a command that ended while it was away', async () => {
-    await using it = await open();
-    const before = it.table.start(request('a', 'echo up; sleep 0.2; echo late; exit 9'));
-    for await (const event of before.attach()) if (event.kind === 'output') break;
-    it.link.detach();
-    await new Promise((resolve) => setTimeout(resolve, 500));
-    await it.restart();
-    expect(await it.table.require('a').result).toMatchObject({ outcome: 'exited', exitCode: 9, stdout: 'up\nlate\n' });
-  });
-
-  test('reports a command as lost whose START never reached the sandbox, and never runs it', async () => {
-    await using it = await open();
-    it.link.detach();
-    const { appendFile } = await import('node:fs/promises');
-    await it.table.close();
-    await it.restart();
-    await it.table.start(request('x', 'true')).result;
-    await it.table.close();
-    const line = (await readFile(it.journalPath, 'utf8')).split('\n').find((text) => text.includes('"start"')) ?? '';
-    await appendFile(it.journalPath, `${line.replace('"number":1', '"number":2').replace('"execId":"x"', '"execId":"y"')}\n{"t":"sta`);
-    await it.restart();
-    expect(await it.table.require('y').result).toMatchObject({ outcome: 'lost', exitCode: null, reason: 'the daemon stopped before the command was started; it did not run' });
-    expect(it.fake.init.starts).toBe(1);
-    expect((await it.table.start(request('z', 'true')).result).exitCode).toBe(0);
-  });
-
-  test('still knows who had it killed', async () => {
-    await using it = await open();
-    const before = it.table.start(request('a', 'trap "" TERM; echo up; while :; do sleep 0.05; done', { graceMs: 400 }));
-    for await (const event of before.attach()) if (event.kind === 'output') break;
-    before.kill({ by: 'operator:x' });
-    await it.restart();
-    expect(await it.table.require('a').result).toMatchObject({ outcome: 'killed', by: 'operator:x' });
-  });
-
-  test('goes on with stdin where the command is', async () => {
-    await using it = await open();
-    const before = it.table.start(request('a', 'cat', { stdin: 'pipe' }));
-    await before.write(Buffer.from('one\n'));
-    for await (const event of before.attach()) if (event.kind === 'output') break;
-    await it.restart();
-    const after = it.table.require('a');
-    await after.write(Buffer.from('two\n'));
-    after.closeStdin();
-    expect(await after.result).toMatchObject({ outcome: 'exited', exitCode: 0, stdout: 'one\ntwo\n' });
   });
 });

@@ -20,15 +20,34 @@ async function main(): Promise<void> {
   const noncesPath = join(directory, 'nonces.json');
   const link = new SandboxLink({ sandboxId: 'sb', clock, log });
   const spools = new SpoolStore({ dir: join(directory, 'spool'), log });
-  const table = await ExecTable.open({ sandboxId: 'sb', link, spools, journalPath: join(directory, 'sb.execs.jsonl'), clock, log, maxRunning: 16 });
+  const table = await ExecTable.open({
+    sandboxId: 'sb',
+    link,
+    spools,
+    journalPath: join(directory, 'sb.execs.jsonl'),
+    clock,
+    log,
+    maxRunning: 16,
+  });
   await ControlListener.open({
     socketPath: join(directory, 'control.sock'),
     nonces: JSON.parse(readFileSync(noncesPath, 'utf8')) as Nonces,
     saveNonces: async (next) => writeFileSync(noncesPath, JSON.stringify(next)),
-    link, clock, log,
+    link,
+    clock,
+    log,
   });
   await link.waitUntilUp({ timeoutMs: 20_000 });
-  const execution = table.start({ execId, argv: ['sh', '-c', script], env: { PATH: '/usr/bin:/bin' }, cwd: '/workspace', stdin: 'none', outputPolicy: 'drop', background: true, command: script });
+  const execution = table.start({
+    execId,
+    argv: ['sh', '-c', script],
+    env: { PATH: '/usr/bin:/bin' },
+    cwd: '/workspace',
+    stdin: 'none',
+    outputPolicy: 'drop',
+    background: true,
+    command: script,
+  });
   stdout.write(`${JSON.stringify({ up: execution.endOffset })}\n`);
   let text = '';
   for await (const event of execution.attach()) {
@@ -36,7 +55,7 @@ async function main(): Promise<void> {
     else stdout.write(`${JSON.stringify({ ...event, text })}\n`);
   }
   await table.close();
-  exit(0);
+  stdout.end(() => exit(0));
 }
 
 void main();

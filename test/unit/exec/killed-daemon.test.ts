@@ -9,11 +9,17 @@ import { expect, test } from 'vitest';
 import { FakeInit } from '../../../daemon/testing/fake-init.ts';
 
 const CHILD = join(import.meta.dirname, 'killed-daemon-child.ts');
-const LINES = 6_000;
-const SCRIPT = `i=0; while [ $i -lt ${LINES} ]; do echo "this is line number $i of the output"; i=$((i+1)); [ $((i % 1000)) -eq 0 ] && sleep 0.7; done; exit 6`;
+const KILLS = [5, 300, 0, 150];
+const BLOCK = 1_000;
+const LINES = BLOCK * (KILLS.length + 1);
+/** Goes on to the next block of lines when the test says so. */
+const SCRIPT = `i=0; while [ $i -lt ${LINES} ]; do echo "this is line number $i of the output"; i=$((i+1)); if [ $((i % ${BLOCK})) -eq 0 ]; then while [ ! -e go-$i ]; do sleep 0.02; done; fi; done; exit 6`;
 
 /** Runs a daemon until it says the end, or kills it with SIGKILL some time after it is up. */
-async function daemon(directory: string, killAfterMs: number | null): Promise<{ end: { result: { outcome: string; exitCode: number } ; text: string } | null }> {
+async function daemon(
+  directory: string,
+  killAfterMs: number | null,
+): Promise<{ end: { result: { outcome: string; exitCode: number }; text: string } | null }> {
   const child = spawn(execPath, ['--import', 'tsx', CHILD, directory, 'job', SCRIPT], { stdio: ['ignore', 'pipe', 'inherit'] });
   const exited = new Promise((resolve) => child.once('exit', resolve));
   let end: { kind: string; result: { outcome: string; exitCode: number }; text: string } | null = null;
@@ -34,7 +40,13 @@ test('a daemon that is killed again and again loses and doubles no line and runs
   const init = new FakeInit({ socketPath: join(directory, 'control.sock'), nonce, workspace: join(directory, 'ws') });
   try {
     init.run();
-    for (const killAfterMs of [5, 300, 0, 150]) expect((await daemon(directory, killAfterMs)).end).toBeNull();
+    for (const [index, killAfterMs] of KILLS.entries()) {
+      const killed = daemon(directory, killAfterMs);
+      if (index % 2 === 0) await killed;
+      await writeFile(join(directory, 'ws', `go-${BLOCK * (index + 1)}`), '');
+      expect((await killed).end).toBeNull();
+    }
+    await writeFile(join(directory, 'ws', `go-${LINES}`), '');
     const { end } = await daemon(directory, null);
     expect(end).toMatchObject({ kind: 'end', result: { outcome: 'exited', exitCode: 6 } });
     expect(end?.text).toBe(Array.from({ length: LINES }, (_, index) => `this is line number ${index} of the output\n`).join(''));

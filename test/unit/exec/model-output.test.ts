@@ -3,7 +3,10 @@ import { describe, expect, test } from 'vitest';
 import { countCharacters } from '../../../client/protocol/count-characters.ts';
 import { ModelOutput } from '../../../client/protocol/model-output.ts';
 
-function read(parts: readonly (Buffer | string)[], options?: ConstructorParameters<typeof ModelOutput>[0]): ReturnType<ModelOutput['read']> {
+function read(
+  parts: readonly (Buffer | string)[],
+  options?: ConstructorParameters<typeof ModelOutput>[0],
+): ReturnType<ModelOutput['read']> {
   const output = new ModelOutput(options);
   for (const part of parts) output.append(Buffer.from(part as string));
   return output.read();
@@ -16,7 +19,10 @@ describe('output for a model', () => {
   });
 
   test('keeps head and tail and says what it left out', () => {
-    expect(read(['0123456789abcdefghij'], { characters: 10 })).toEqual({ text: '01234\n[... 10 characters omitted ...]\nfghij', droppedBytes: 10 });
+    expect(read(['0123456789abcdefghij'], { characters: 10 })).toEqual({
+      text: '01234\n[... 10 characters omitted ...]\nfghij',
+      droppedBytes: 10,
+    });
   });
 
   test('keeps as much head as asked', () => {
@@ -40,16 +46,21 @@ describe('output for a model', () => {
   test('is the same however the bytes are cut', () => {
     const character = fc.constantFrom('a', 'ß', '€', '𝄞', '\n');
     fc.assert(
-      fc.property(fc.array(character, { maxLength: 60 }), fc.array(fc.nat(200), { maxLength: 20 }), fc.integer({ min: 2, max: 20 }), (characters, cuts, keep) => {
-        const bytes = Buffer.from(characters.join(''));
-        const at = [...new Set(cuts.map((cut) => cut % (bytes.length + 1)))].sort((a, b) => a - b);
-        const parts = [0, ...at].map((from, index) => bytes.subarray(from, at[index] ?? bytes.length));
-        const { text, droppedBytes } = read(parts, { characters: keep });
-        expect({ text, droppedBytes }).toEqual(read([bytes], { characters: keep }));
-        expect(text).not.toContain('\ufffd');
-        if (characters.length <= keep) expect(text).toBe(characters.join(''));
-        else expect(text).toContain(`[... ${characters.length - keep} characters omitted ...]`);
-      }),
+      fc.property(
+        fc.array(character, { maxLength: 60 }),
+        fc.array(fc.nat(200), { maxLength: 20 }),
+        fc.integer({ min: 2, max: 20 }),
+        (characters, cuts, keep) => {
+          const bytes = Buffer.from(characters.join(''));
+          const at = [...new Set(cuts.map((cut) => cut % (bytes.length + 1)))].sort((a, b) => a - b);
+          const parts = [0, ...at].map((from, index) => bytes.subarray(from, at[index] ?? bytes.length));
+          const { text, droppedBytes } = read(parts, { characters: keep });
+          expect({ text, droppedBytes }).toEqual(read([bytes], { characters: keep }));
+          expect(text).not.toContain('\ufffd');
+          if (characters.length <= keep) expect(text).toBe(characters.join(''));
+          else expect(text).toContain(`[... ${characters.length - keep} characters omitted ...]`);
+        },
+      ),
     );
   });
 
@@ -57,7 +68,10 @@ describe('output for a model', () => {
     const output = new ModelOutput({ characters: 4 });
     output.skip(100);
     output.append(Buffer.from('abcdef'));
-    expect(output.read()).toEqual({ text: '\n[... 4 characters and 100 bytes that are no longer kept omitted ...]\nef', droppedBytes: 104 });
+    expect(output.read()).toEqual({
+      text: '\n[... 4 characters and 100 bytes that are no longer kept omitted ...]\nef',
+      droppedBytes: 104,
+    });
   });
 
   test('counts the same as a decoder does, wherever the bytes lie', () => {
@@ -65,7 +79,7 @@ describe('output for a model', () => {
       fc.property(fc.string({ unit: 'binary', maxLength: 3000 }), fc.nat(7), (text, shift) => {
         const bytes = Buffer.from(text);
         const placed = Buffer.concat([Buffer.alloc(shift), bytes]).subarray(shift);
-        expect(countCharacters(placed)).toBe([...bytes.toString('utf8')].length);
+        expect(countCharacters(placed)).toBe(Array.from(bytes.toString('utf8')).length);
       }),
     );
   });

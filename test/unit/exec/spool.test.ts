@@ -21,15 +21,24 @@ beforeEach(async () => {
 });
 afterEach(() => rm(dir, { recursive: true, force: true }));
 
-function open(options: { name?: string; keepBytes?: number; from?: SpoolStore; durable?: number[]; errors?: unknown[]; directory?: string } = {}): ExecSpool {
+function open(
+  options: { name?: string; keepBytes?: number; from?: SpoolStore; durable?: number[]; errors?: unknown[]; directory?: string } = {},
+): ExecSpool {
   return new ExecSpool({
-    store: options.from ?? store, directory: options.directory ?? store.directoryOf('sb'), name: options.name ?? '1', keepBytes: options.keepBytes ?? 16 * MIB,
-    onDurable: (offset) => options.durable?.push(offset), onError: (error) => options.errors?.push(error),
+    store: options.from ?? store,
+    directory: options.directory ?? store.directoryOf('sb'),
+    name: options.name ?? '1',
+    keepBytes: options.keepBytes ?? 16 * MIB,
+    onDurable: (offset) => options.durable?.push(offset),
+    onError: (error) => options.errors?.push(error),
   });
 }
 
 /** Everything from `offset` on, with gaps. */
-async function readAll(spool: ExecSpool, offset = 0): Promise<{ stdout: Buffer; stderr: Buffer; gaps: { from: number; to: number }[]; end: number }> {
+async function readAll(
+  spool: ExecSpool,
+  offset = 0,
+): Promise<{ stdout: Buffer; stderr: Buffer; gaps: { from: number; to: number }[]; end: number }> {
   const reader = new SpoolReader(spool, offset);
   const parts: Record<OutputStream, Buffer[]> = { stdout: [], stderr: [] };
   const gaps: { from: number; to: number }[] = [];
@@ -51,13 +60,20 @@ async function readAll(spool: ExecSpool, offset = 0): Promise<{ stdout: Buffer; 
   return { stdout: Buffer.concat(parts.stdout), stderr: Buffer.concat(parts.stderr), gaps, end: next };
 }
 
-const pattern = (bytes: number, seed: number): Buffer => Buffer.from(Array.from({ length: bytes }, (_, index) => (index * 7 + seed) & 0xff));
+const pattern = (bytes: number, seed: number): Buffer =>
+  Buffer.from(Array.from({ length: bytes }, (_, index) => (index * 7 + seed) & 0xff));
 
 describe('the spool of a command', () => {
   test('gives back what was appended, stream by stream, from any offset', async () => {
     await fc.assert(
       fc.asyncProperty(
-        fc.array(fc.tuple(fc.constantFrom<OutputStream>('stdout', 'stderr'), fc.oneof(fc.integer({ min: 1, max: 50 }), fc.integer({ min: 4000, max: 65_536 }))), { minLength: 1, maxLength: 30 }),
+        fc.array(
+          fc.tuple(
+            fc.constantFrom<OutputStream>('stdout', 'stderr'),
+            fc.oneof(fc.integer({ min: 1, max: 50 }), fc.integer({ min: 4000, max: 65_536 })),
+          ),
+          { minLength: 1, maxLength: 30 },
+        ),
         fc.nat(),
         async (writes, at) => {
           const spool = open({ name: String(Math.floor(Math.random() * 1e9) + 1) });
@@ -68,7 +84,13 @@ describe('the spool of a command', () => {
             for (const byte of bytes) expected.push({ stream, byte });
           }
           const offset = at % expected.length;
-          const of = (stream: OutputStream): Buffer => Buffer.from(expected.slice(offset).filter((item) => item.stream === stream).map((item) => item.byte));
+          const of = (stream: OutputStream): Buffer =>
+            Buffer.from(
+              expected
+                .slice(offset)
+                .filter((item) => item.stream === stream)
+                .map((item) => item.byte),
+            );
           for (const state of ['in memory', 'on disk']) {
             if (state === 'on disk') await spool.finish();
             const read = await readAll(spool, offset);
@@ -139,7 +161,7 @@ describe('the spool of a command', () => {
     expect(spool.start).toBeGreaterThan(4 * MIB);
     let batch = await reader.next();
     expect(batch).toBeInstanceOf(Array);
-    while (batch instanceof Array) batch = await reader.next();
+    while (Array.isArray(batch)) batch = await reader.next();
     expect(batch).toMatchObject({ to: spool.start });
     await reader.close();
     await spool.finish();
@@ -155,7 +177,10 @@ describe('the spool of a command', () => {
     await truncate(path, 100_004 + 4 + 12_345);
     const segments = (await new SpoolStore({ dir, log }).recover('sb')).get(1) ?? [];
     expect(segments.map((segment) => [segment.base, segment.end])).toEqual([[0, 100_000]]);
-    const again = new ExecSpool({ store, directory: store.directoryOf('sb'), name: '1', keepBytes: 16 * MIB, onDurable: () => undefined, onError: () => undefined }, segments);
+    const again = new ExecSpool(
+      { store, directory: store.directoryOf('sb'), name: '1', keepBytes: 16 * MIB, onDurable: () => undefined, onError: () => undefined },
+      segments,
+    );
     again.append('stderr', pattern(30_000, 2));
     await again.finish();
     const read = await readAll(again);

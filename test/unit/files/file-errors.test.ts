@@ -10,12 +10,27 @@ const errno = constants.errno;
 describe('the error of a file verb', () => {
   test.each([
     { claim: 'a missing file', number: errno.ENOENT, code: 'FILE_NOT_FOUND', message: 'Cannot read "a": there is no such file (ENOENT)' },
-    { claim: 'a way out of the workspace', number: errno.EXDEV, code: 'PATH_ESCAPES_WORKSPACE', message: 'Cannot read "a": it leads out of the workspace (EXDEV)' },
+    {
+      claim: 'a way out of the workspace',
+      number: errno.EXDEV,
+      code: 'PATH_ESCAPES_WORKSPACE',
+      message: 'Cannot read "a": it leads out of the workspace (EXDEV)',
+    },
     { claim: 'a directory', number: errno.EISDIR, code: 'IS_DIRECTORY', message: 'Cannot read "a": it is a directory (EISDIR)' },
-    { claim: 'a FIFO, socket or device', number: errno.ENXIO, code: 'NOT_REGULAR_FILE', message: 'Cannot read "a": it is a FIFO, a socket or a device (ENXIO)' },
+    {
+      claim: 'a FIFO, socket or device',
+      number: errno.ENXIO,
+      code: 'NOT_REGULAR_FILE',
+      message: 'Cannot read "a": it is a FIFO, a socket or a device (ENXIO)',
+    },
     { claim: 'a full quota', number: errno.EDQUOT, code: 'WORKSPACE_FULL', message: 'Cannot read "a": its quota is reached (EDQUOT)' },
     { claim: 'a full disk', number: errno.ENOSPC, code: 'WORKSPACE_FULL', message: 'Cannot read "a": no space is left (ENOSPC)' },
-    { claim: 'a read-only workspace', number: errno.EROFS, code: 'PERMISSION_DENIED', message: 'Cannot read "a": the workspace is read-only (EROFS)' },
+    {
+      claim: 'a read-only workspace',
+      number: errno.EROFS,
+      code: 'PERMISSION_DENIED',
+      message: 'Cannot read "a": the workspace is read-only (EROFS)',
+    },
     { claim: 'an errno nobody expects', number: errno.EDEADLK, code: 'INTERNAL', message: 'Cannot read "a": EDEADLK' },
     { claim: 'an errno that does not exist', number: 4000, code: 'INTERNAL', message: 'Cannot read "a": errno 4000' },
   ])('of $claim is $code', ({ number, code, message }) => {
@@ -25,13 +40,20 @@ describe('the error of a file verb', () => {
 
   test('names the path that is meant', () => {
     const paths = { path: 'from', path2: 'to' };
-    expect(fileError('move', { errno: errno.EEXIST, what: 'path2', body: NONE }, paths).message).toBe('Cannot move "to": it exists already (EEXIST)');
+    expect(fileError('move', { errno: errno.EEXIST, what: 'path2', body: NONE }, paths).message).toBe(
+      'Cannot move "to": it exists already (EEXIST)',
+    );
     const component = fileError('stat', { errno: errno.ENOTDIR, what: 'component', body: NONE }, paths);
-    expect([component.code, component.message]).toEqual(['NOT_DIRECTORY', 'Cannot stat "from": a component of it is not a directory (ENOTDIR)']);
+    expect([component.code, component.message]).toEqual([
+      'NOT_DIRECTORY',
+      'Cannot stat "from": a component of it is not a directory (ENOTDIR)',
+    ]);
   });
 
   test('shows no control characters of a path', () => {
-    expect(fileError('read', { errno: errno.ENOENT, what: 'path', body: NONE }, { path: 'a\u001b[31m\n' }).message).toContain('"a\\u001b[31m\\n"');
+    expect(fileError('read', { errno: errno.ENOENT, what: 'path', body: NONE }, { path: 'a\u001b[31m\n' }).message).toContain(
+      '"a\\u001b[31m\\n"',
+    );
   });
 
   test('has a row only for names that exist', () => {

@@ -11,7 +11,7 @@ import type { Nonces } from '../../../daemon/link/control-listener.ts';
 import { SandboxLink } from '../../../daemon/link/sandbox-link.ts';
 import { systemClock } from '../../../daemon/observe/clock.ts';
 import { FakeInit } from '../../../daemon/testing/fake-init.ts';
-import type { LinkHarness } from '../../contract/link-contract.ts';
+import type { LinkHarness } from '../../contract/link-run.ts';
 
 export const silent: Logger = pino({ level: 'silent' });
 
@@ -42,7 +42,13 @@ export async function fakeLink(): Promise<FakeHarness> {
   init.run();
   await link.waitUntilUp({ timeoutMs: 5_000 });
   return Object.assign(harness, {
-    link, init, directory, socketPath, workspace, listener, failures,
+    link,
+    init,
+    directory,
+    socketPath,
+    workspace,
+    listener,
+    failures,
     sharesLoopback: true,
     cut: () => init.cut(),
     [Symbol.asyncDispose]: async () => {

@@ -32,7 +32,8 @@ class Recorder implements FrameSink {
   }
 }
 
-const bytes = (min: number, max: number): fc.Arbitrary<Buffer> => fc.uint8Array({ minLength: min, maxLength: max }).map((value) => Buffer.from(value));
+const bytes = (min: number, max: number): fc.Arbitrary<Buffer> =>
+  fc.uint8Array({ minLength: min, maxLength: max }).map((value) => Buffer.from(value));
 const id = fc.integer({ min: 0, max: 0xffff_ffff });
 
 const frame = fc.oneof(
@@ -82,14 +83,16 @@ describe('the frame decoder', () => {
   });
 
   test('throws nothing but LinkViolation at garbage and keeps no more than one bounded body', () => {
-    const plausible = fc.tuple(fc.integer({ min: 0, max: 80_000 }), fc.constantFrom(...Object.values(UP)), fc.nat(7), fc.nat(1), bytes(0, 200)).map(([length, type, flags, zero, body]) => {
-      const head = Buffer.alloc(12);
-      head.writeUInt32LE(length, 0);
-      head[4] = type;
-      head[5] = flags;
-      head.writeUInt16LE(zero, 6);
-      return Buffer.concat([head, body]);
-    });
+    const plausible = fc
+      .tuple(fc.integer({ min: 0, max: 80_000 }), fc.constantFrom(...Object.values(UP)), fc.nat(7), fc.nat(1), bytes(0, 200))
+      .map(([length, type, flags, zero, body]) => {
+        const head = Buffer.alloc(12);
+        head.writeUInt32LE(length, 0);
+        head[4] = type;
+        head[5] = flags;
+        head.writeUInt16LE(zero, 6);
+        return Buffer.concat([head, body]);
+      });
     fc.assert(
       fc.property(fc.array(fc.oneof(bytes(0, 300), plausible, frame), { maxLength: 20 }), (parts) => {
         try {
@@ -110,8 +113,16 @@ describe('the frame decoder', () => {
     { claim: 'output without a byte', frame: encodeFrame(UP.output, 0, 1, Buffer.alloc(8)), reason: '8 bytes' },
     { claim: 'an EXIT of 63 bytes', frame: encodeFrame(UP.exit, 0, 1, Buffer.alloc(63)), reason: '63 bytes' },
     { claim: 'a STATUS of half an entry', frame: encodeFrame(UP.status, 0, 0, Buffer.alloc(36)), reason: '36 bytes' },
-    { claim: 'a flag that the type does not have', frame: encodeFrame(UP.output, FLAG.eof, 1, Buffer.alloc(9)), reason: 'bits it must not' },
-    { claim: 'an offset beyond 2^53', frame: encodeFrame(UP.output, 0, 1, Buffer.from('000000000000200041', 'hex')), reason: 'beyond 2^53' },
+    {
+      claim: 'a flag that the type does not have',
+      frame: encodeFrame(UP.output, FLAG.eof, 1, Buffer.alloc(9)),
+      reason: 'bits it must not',
+    },
+    {
+      claim: 'an offset beyond 2^53',
+      frame: encodeFrame(UP.output, 0, 1, Buffer.from('000000000000200041', 'hex')),
+      reason: 'beyond 2^53',
+    },
   ])('refuses $claim', ({ frame: bad, reason }) => {
     expect(() => decode([bad])).toThrow(reason);
   });

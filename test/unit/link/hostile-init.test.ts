@@ -31,7 +31,8 @@ const u64 = (value: number): Buffer => {
   return body;
 };
 const u32 = (value: number): Buffer => Buffer.from(Uint32Array.of(value).buffer);
-const output = (offset: number, bytes: number): Buffer => encodeFrame(UP.output, 0, 1, Buffer.concat([u64(offset), Buffer.alloc(bytes, 'x')]));
+const output = (offset: number, bytes: number): Buffer =>
+  encodeFrame(UP.output, 0, 1, Buffer.concat([u64(offset), Buffer.alloc(bytes, 'x')]));
 const exit = (outputBytes: number, change: (body: Buffer) => void = () => undefined): Buffer => {
   const body = Buffer.alloc(64);
   writeU64(body, outputBytes, 8);
@@ -71,17 +72,31 @@ async function rogue(): Promise<Rogue> {
     return socket;
   };
   return {
-    link, socketPath, failed, lost, hello,
+    link,
+    socketPath,
+    failed,
+    lost,
+    hello,
     nonces: () => nonces,
     async ready() {
       const socket = hello(Buffer.from(nonces.current, 'hex'));
       await new Promise((resolve) => socket.once('data', resolve));
       socket.write(encodeFrame(UP.status, 0, 0));
       await link.waitUntilUp({ timeoutMs: 2_000 });
-      link.start(1, { argv: ['x'], env: {}, cwd: '/', stdin: 'pipe', wallMs: 0, idleMs: 0, graceMs: 0 }, {
-        started: () => undefined, output: () => undefined, exited: () => undefined, stdinTaken: () => undefined, gone: () => undefined,
-        resumed: () => 0, unknown: () => undefined, lost: (reason) => lost.push(reason),
-      });
+      link.start(
+        1,
+        { argv: ['x'], env: {}, cwd: '/', stdin: 'pipe', wallMs: 0, idleMs: 0, graceMs: 0 },
+        {
+          started: () => undefined,
+          output: () => undefined,
+          exited: () => undefined,
+          stdinTaken: () => undefined,
+          gone: () => undefined,
+          resumed: () => 0,
+          unknown: () => undefined,
+          lost: (reason) => lost.push(reason),
+        },
+      );
       link.stdin(1, Buffer.alloc(10), false);
       socket.write(encodeFrame(UP.started, 0, 1, u32(7)));
       return socket;
@@ -98,22 +113,50 @@ async function rogue(): Promise<Rogue> {
 const SINS: readonly { readonly claim: string; readonly frames: readonly Buffer[]; readonly reason: string }[] = [
   { claim: 'garbage', frames: [Buffer.alloc(4096, 0xa5)], reason: 'unknown or not allowed' },
   { claim: 'a second STATUS', frames: [encodeFrame(UP.status, 0, 0)], reason: 'STATUS must come first and once' },
-  { claim: 'output of an exec nobody started', frames: [encodeFrame(UP.output, 0, 9, Buffer.concat([u64(0), Buffer.from('x')]))], reason: 'exec 9, which is unknown' },
+  {
+    claim: 'output of an exec nobody started',
+    frames: [encodeFrame(UP.output, 0, 9, Buffer.concat([u64(0), Buffer.from('x')]))],
+    reason: 'exec 9, which is unknown',
+  },
   { claim: 'output that leaves a hole', frames: [output(5, 1)], reason: 'output at 5 where 0 is due' },
   { claim: 'output said twice', frames: [output(0, 5), output(0, 5)], reason: 'output at 0 where 5 is due' },
-  { claim: 'output beyond its window', frames: Array.from({ length: 5 }, (_, index) => output((index * WINDOW_BYTES) / 4, WINDOW_BYTES / 4)), reason: 'output beyond its window' },
+  {
+    claim: 'output beyond its window',
+    frames: Array.from({ length: 5 }, (_, index) => output((index * WINDOW_BYTES) / 4, WINDOW_BYTES / 4)),
+    reason: 'output beyond its window',
+  },
   { claim: 'STARTED twice', frames: [encodeFrame(UP.started, 0, 1, u32(7))], reason: 'STARTED twice' },
   { claim: 'EXIT twice', frames: [exit(0), exit(0)], reason: 'EXIT twice' },
   { claim: 'output after EXIT', frames: [exit(0), output(0, 1)], reason: 'output after EXIT' },
   { claim: 'an EXIT that miscounts the output', frames: [output(0, 3), exit(7)], reason: 'EXIT counts 7 bytes of output, 3 came' },
   { claim: 'an EXIT for an unknown reason', frames: [exit(0, (body) => (body[4] = 99))], reason: 'unknown reason or stage' },
-  { claim: 'an EXIT with more stderr than output', frames: [output(0, 3), exit(3, (body) => writeU64(body, 4, 16))], reason: 'more stderr than output' },
+  {
+    claim: 'an EXIT with more stderr than output',
+    frames: [output(0, 3), exit(3, (body) => writeU64(body, 4, 16))],
+    reason: 'more stderr than output',
+  },
   { claim: 'EXIT_GONE before EXIT', frames: [encodeFrame(UP.exitGone, 0, 1)], reason: 'EXIT_GONE before EXIT' },
-  { claim: 'stdin credit for what was not sent', frames: [encodeFrame(UP.stdinCredit, 0, 1, u64(11))], reason: 'stdin credit 11 where 0 to 10 can be' },
-  { claim: 'stdin credit that never ends', frames: [encodeFrame(UP.stdinCredit, 0, 1, u64(4)), encodeFrame(UP.stdinCredit, 0, 1, u64(4))], reason: 'stdin credit repeated' },
+  {
+    claim: 'stdin credit for what was not sent',
+    frames: [encodeFrame(UP.stdinCredit, 0, 1, u64(11))],
+    reason: 'stdin credit 11 where 0 to 10 can be',
+  },
+  {
+    claim: 'stdin credit that never ends',
+    frames: [encodeFrame(UP.stdinCredit, 0, 1, u64(4)), encodeFrame(UP.stdinCredit, 0, 1, u64(4))],
+    reason: 'stdin credit repeated',
+  },
   { claim: 'a PONG without a PING', frames: [encodeFrame(UP.pong, 0, 0, u64(1))], reason: 'no PING asked for' },
-  { claim: 'a SELF_REPORT that nobody asked for', frames: [encodeFrame(UP.selfReport, 0, 0, Buffer.alloc(24))], reason: 'nobody asked for' },
-  { claim: 'the end of an unknown file request', frames: [encodeFrame(UP.fileEnd, 0, 3, Buffer.alloc(8))], reason: 'file request 3, which is unknown' },
+  {
+    claim: 'a SELF_REPORT that nobody asked for',
+    frames: [encodeFrame(UP.selfReport, 0, 0, Buffer.alloc(24))],
+    reason: 'nobody asked for',
+  },
+  {
+    claim: 'the end of an unknown file request',
+    frames: [encodeFrame(UP.fileEnd, 0, 3, Buffer.alloc(8))],
+    reason: 'file request 3, which is unknown',
+  },
   { claim: 'data of an unknown dial', frames: [encodeFrame(UP.dialData, FLAG.eof, 3)], reason: 'dial 3, which is unknown' },
 ];
 
@@ -124,7 +167,9 @@ describe('a hostile init', () => {
     for (const frame of frames) socket.write(frame);
     expect(await it.failed).toContain(reason);
     expect(it.link.state).toBe('failed');
-    expect(() => it.link.start(2, { argv: ['x'], env: {}, cwd: '/', stdin: 'none', wallMs: 0, idleMs: 0, graceMs: 0 }, {} as never)).toThrow('Cannot start the command');
+    expect(() =>
+      it.link.start(2, { argv: ['x'], env: {}, cwd: '/', stdin: 'none', wallMs: 0, idleMs: 0, graceMs: 0 }, {} as never),
+    ).toThrow('Cannot start the command');
   });
 
   test('that violates the protocol loses its commands exactly once, with the reason', async () => {
@@ -151,8 +196,16 @@ describe('a hostile init', () => {
   test.each([
     { claim: 'forgets a running command over a reconnect', frames: [encodeFrame(UP.status, 0, 0)], reason: 'has forgotten it' },
     { claim: 'claims credit that was never given', frames: [status(6, 6)], reason: 'contradicts the credit given' },
-    { claim: 'sends the same bytes for ever after a reconnect', frames: [status(0, 5), ...Array.from({ length: 40 }, () => [output(0, 65_536)]).flat()], reason: 'output at 0 where' },
-    { claim: 'lists a command twice', frames: [encodeFrame(UP.status, 0, 0, Buffer.concat([status(0, 0).subarray(12), status(0, 0).subarray(12)]))], reason: 'malformed' },
+    {
+      claim: 'sends the same bytes for ever after a reconnect',
+      frames: [status(0, 5), ...Array.from({ length: 40 }, () => [output(0, 65_536)]).flat()],
+      reason: 'output at 0 where',
+    },
+    {
+      claim: 'lists a command twice',
+      frames: [encodeFrame(UP.status, 0, 0, Buffer.concat([status(0, 0).subarray(12), status(0, 0).subarray(12)]))],
+      reason: 'malformed',
+    },
   ])('that $claim fails', async ({ frames, reason }) => {
     await using it = await rogue();
     const first = await it.ready();
@@ -206,9 +259,15 @@ describe('the control listener', () => {
 
   test('lets at most 8 connections wait, and none of them for ever', async () => {
     await using it = await rogue();
-    const silentOnes = Array.from({ length: 8 }, () => connect(it.socketPath).on('error', () => undefined).resume());
+    const silentOnes = Array.from({ length: 8 }, () =>
+      connect(it.socketPath)
+        .on('error', () => undefined)
+        .resume(),
+    );
     await Promise.all(silentOnes.map((socket) => new Promise((resolve) => socket.once('connect', resolve))));
-    const ninth = connect(it.socketPath).on('error', () => undefined).resume();
+    const ninth = connect(it.socketPath)
+      .on('error', () => undefined)
+      .resume();
     await ended(ninth);
     expect(silentOnes.some((socket) => socket.closed)).toBe(false);
     await Promise.all(silentOnes.map(ended));

@@ -1,0 +1,191 @@
+// The egress process as the daemon sees it: one at a time, started when the first sandbox needs it, started again when it
+// dies. While there is none every connection is closed; nothing is ever let out around it.
+
+import type { Socket } from 'node:net';
+import type { SandboxId } from '../../client/protocol/names.ts';
+import type { Clock } from '../observe/clock.ts';
+import type { Log } from '../observe/log.ts';
+import type { GrantedEgress } from '../policy/egress-policy.ts';
+import { EgressChild } from './egress-child.ts';
+import type { DecisionRecord, FromEgress, ToEgress } from './messages.ts';
+
+const FIRST_DELAY_MS = 100;
+const LAST_DELAY_MS = 10_000;
+const CALL_LIMIT_MS = 10_000;
+const MAX_CALLS = 4096;
+
+/** What it tells of one sandbox. */
+export interface EgressEvents {
+  readonly decided: (decision: DecisionRecord) => void;
+  readonly asked: (decision: DecisionRecord, answer: (answer: Extract<ToEgress, { t: 'answer' }>['answer']) => void) => void;
+}
+
+export interface EgressProcessOptions {
+  readonly configuration: Omit<Extract<ToEgress, { t: 'configure' }>, 't'>;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+interface Known {
+  policy: GrantedEgress;
+  readonly events: EgressEvents;
+  usedUp: number;
+  usedDown: number;
+}
+
+type Answered = Extract<FromEgress, { t: 'flushed' | 'explained' }>;
+
+export class EgressProcess {
+  readonly #options: EgressProcessOptions;
+  readonly #known = new Map<SandboxId, Known>();
+  readonly #calls = new Map<number, (answer: Answered | null) => void>();
+  #child: EgressChild | null = null;
+  #starting: Promise<EgressChild> | null = null;
+  #cancelRestart: () => void = () => undefined;
+  #delayMs = FIRST_DELAY_MS;
+  #lastCall = 0;
+  #isStopped = false;
+
+  constructor(options: EgressProcessOptions) {
+    this.#options = options;
+  }
+
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
+  /** Its connections are taken from now on; rejects if there is no egress process to be had. */
+  async add(sandbox: SandboxId, policy: GrantedEgress, events: EgressEvents): Promise<void> {
+    this.#known.set(sandbox, { policy, events, usedUp: 0, usedDown: 0 });
+    try {
+      if (this.#child === null) await this.#start();
+      else this.#tellPolicy(this.#child, sandbox);
+    } catch (error) {
+      this.#known.delete(sandbox);
+      throw error;
+    }
+  }
+
+  setPolicy(sandbox: SandboxId, policy: GrantedEgress): void {
+    const known = this.#known.get(sandbox);
+    if (known === undefined) return;
+    known.policy = policy;
+    if (this.#child !== null) this.#tellPolicy(this.#child, sandbox);
+  }
+
+  remove(sandbox: SandboxId): void {
+    if (this.#known.delete(sandbox)) this.#child?.tell({ t: 'forget', sandbox });
+  }
+
+  /** A connection of the sandbox, unread. */
+  connection(sandbox: SandboxId, socket: Socket): void {
+    if (this.#child === null || !this.#known.has(sandbox)) socket.destroy();
+    else this.#child.give(sandbox, socket);
+  }
+
+  /** Everything it has decided for the command has been told when this resolves; the rest is what still goes on. */
+  async flush(sandbox: SandboxId, execId: string): Promise<readonly DecisionRecord[]> {
+    const answer = await this.#call((call) => ({ t: 'flush', call, sandbox, execId }));
+    return answer?.t === 'flushed' ? answer.open : [];
+  }
+
+  /** null: there is no egress process now. */
+  async explain(sandbox: SandboxId, url: string): Promise<DecisionRecord | null> {
+    const answer = await this.#call((call) => ({ t: 'explain', call, sandbox, url }));
+    return answer?.t === 'explained' ? answer.decision : null;
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#cancelRestart();
+    this.#child?.kill();
+    this.#known.clear();
+  }
+
+  #start(): Promise<EgressChild> {
+    this.#starting ??= this.#spawn().finally(() => {
+      this.#starting = null;
+    });
+    return this.#starting;
+  }
+
+  async #spawn(): Promise<EgressChild> {
+    const { configuration, clock, log } = this.#options;
+    const child = await EgressChild.start({
+      configuration: { t: 'configure', ...configuration }, clock, log,
+      onMessage: (message) => this.#onMessage(child, message),
+      onExit: (cause) => this.#onExit(cause),
+    });
+    if (this.#isStopped) {
+      child.kill();
+      return child;
+    }
+    for (const sandbox of this.#known.keys()) this.#tellPolicy(child, sandbox);
+    this.#child = child;
+    log.info({ pid: child.pid, uid: configuration.identity.uid }, 'egress process ready');
+    return child;
+  }
+
+  #onExit(cause: string): void {
+    this.#child = null;
+    for (const settle of [...this.#calls.values()]) settle(null);
+    if (this.#isStopped) return;
+    this.#options.log.error({ cause, delayMs: this.#delayMs }, 'egress process died; there is no way out until it is back');
+    this.#restartSoon();
+  }
+
+  #restartSoon(): void {
+    const { clock, log } = this.#options;
+    this.#cancelRestart = clock.after(this.#delayMs, () => {
+      if (this.#isStopped || this.#child !== null) return;
+      this.#start().then(
+        () => {
+          this.#cancelRestart = clock.after(LAST_DELAY_MS, () => {
+            this.#delayMs = FIRST_DELAY_MS;
+          });
+        },
+        (error: unknown) => {
+          log.error({ err: error }, 'egress process did not come back');
+          this.#restartSoon();
+        },
+      );
+    });
+    this.#delayMs = Math.min(LAST_DELAY_MS, this.#delayMs * 2);
+  }
+
+  #tellPolicy(child: EgressChild, sandbox: SandboxId): void {
+    const known = this.#known.get(sandbox);
+    if (known !== undefined) child.tell({ t: 'policy', sandbox, policy: known.policy, usedUp: known.usedUp, usedDown: known.usedDown });
+  }
+
+  #onMessage(child: EgressChild, message: FromEgress): void {
+    if (message.t === 'decision') {
+      const known = this.#known.get(message.sandbox);
+      if (known === undefined) return;
+      known.usedUp += message.decision.bytesUp;
+      known.usedDown += message.decision.bytesDown;
+      known.events.decided(message.decision);
+    } else if (message.t === 'ask') {
+      const { call } = message;
+      const known = this.#known.get(message.sandbox);
+      if (known === undefined) child.tell({ t: 'answer', call, answer: 'nobody' });
+      else known.events.asked(message.decision, (answer) => child.tell({ t: 'answer', call, answer }));
+    } else if (message.t === 'flushed' || message.t === 'explained') this.#calls.get(message.call)?.(message);
+  }
+
+  #call(message: (call: number) => ToEgress): Promise<Answered | null> {
+    const child = this.#child;
+    if (child === null || this.#calls.size >= MAX_CALLS) return Promise.resolve(null);
+    this.#lastCall += 1;
+    const call = this.#lastCall;
+    return new Promise((resolve) => {
+      const cancel = this.#options.clock.after(CALL_LIMIT_MS, () => this.#calls.get(call)?.(null));
+      this.#calls.set(call, (answer) => {
+        cancel();
+        this.#calls.delete(call);
+        resolve(answer);
+      });
+      child.tell(message(call));
+    });
+  }
+}

@@ -1,0 +1,118 @@
+// The daemon's side of one sandbox's way out: its socket, its policy, its decisions. Reads no byte of what a tenant sends;
+// connections are handed on as they come.
+
+import { rm } from 'node:fs/promises';
+import { createServer, type Server, type Socket } from 'node:net';
+import { SandboxError } from '../../client/protocol/errors.ts';
+import type { EgressDecision, ExecResult } from '../../client/protocol/exec.ts';
+import { ExecId, type SandboxId } from '../../client/protocol/names.ts';
+import type { Clock } from '../observe/clock.ts';
+import type { GrantedEgress } from '../policy/egress-policy.ts';
+import { DecisionBook } from './decision-book.ts';
+import { egressEnv } from './egress-env.ts';
+import type { EgressProcess } from './egress-process.ts';
+import type { DecisionRecord } from './messages.ts';
+
+const BACKLOG = 256;
+const MAX_PER_SECOND = 500;
+
+export interface SandboxEgressOptions {
+  readonly sandboxId: SandboxId;
+  /** At most 107 bytes; a stale socket there is replaced. */
+  readonly socketPath: string;
+  readonly policy: GrantedEgress;
+  readonly process: EgressProcess;
+  readonly clock: Clock;
+  /** Of a command of the sandbox, null if there is none; the id comes from the sandbox. */
+  readonly stateOf: (execId: string) => 'running' | 'ended' | null;
+  /** Every decision, once; for the audit log and whoever listens. */
+  readonly onDecision: (decision: EgressDecision) => void;
+}
+
+export class SandboxEgress {
+  readonly #options: SandboxEgressOptions;
+  readonly #server: Server;
+  readonly #book = new DecisionBook();
+  #policy: GrantedEgress;
+  #second = 0;
+  #inSecond = 0;
+
+  private constructor(options: SandboxEgressOptions) {
+    this.#options = options;
+    this.#policy = options.policy;
+    this.#server = createServer({ pauseOnConnect: true, allowHalfOpen: true }, (socket) => this.#accept(socket));
+  }
+
+  static async open(options: SandboxEgressOptions): Promise<SandboxEgress> {
+    const egress = new SandboxEgress(options);
+    await options.process.add(options.sandboxId, options.policy, {
+      decided: (decision) => egress.#decided(decision),
+      asked: (_decision, answer) => answer('nobody'),
+    });
+    await rm(options.socketPath, { force: true });
+    await new Promise<void>((resolve, reject) => {
+      egress.#server.once('error', (cause) => reject(new SandboxError('INTERNAL', `Cannot listen on ${options.socketPath}: ${cause.message}`, { cause })));
+      // Safe because: connect(2) needs write permission for the sandbox's uid, and the directory is only mounted into that
+      // one sandbox; whoever connects is judged by its policy and by nothing it says.
+      egress.#server.listen({ path: options.socketPath, backlog: BACKLOG, readableAll: true, writableAll: true }, resolve);
+    });
+    egress.#server.on('error', () => undefined);
+    return egress;
+  }
+
+  get policy(): GrantedEgress {
+    return this.#policy;
+  }
+
+  /** Of the command that is about to start. */
+  env(execId: string): Record<string, string> {
+    return this.#policy.mode === 'off' ? {} : egressEnv(execId);
+  }
+
+  /** At once; connections that it no longer allows are cut. */
+  setPolicy(policy: GrantedEgress): void {
+    this.#policy = policy;
+    this.#options.process.setPolicy(this.#options.sandboxId, policy);
+  }
+
+  /** Adds to a result what was decided for its command. */
+  async complete(draft: ExecResult): Promise<ExecResult> {
+    const open = await this.#options.process.flush(this.#options.sandboxId, draft.id);
+    return this.#book.complete(draft, open.map((record) => decisionOf(record, draft.id)));
+  }
+
+  async explain(url: string): Promise<EgressDecision> {
+    const record = await this.#options.process.explain(this.#options.sandboxId, url);
+    if (record === null) throw new SandboxError('SANDBOX_FAILED', 'Cannot explain: the egress process is being started again', { retry: 'later' });
+    return decisionOf(record, null);
+  }
+
+  async close(): Promise<void> {
+    this.#options.process.remove(this.#options.sandboxId);
+    this.#server.close();
+    await rm(this.#options.socketPath, { force: true });
+  }
+
+  #accept(socket: Socket): void {
+    socket.on('error', () => undefined);
+    const second = Math.floor(this.#options.clock.now() / 1000);
+    if (second !== this.#second) [this.#second, this.#inSecond] = [second, 0];
+    this.#inSecond += 1;
+    // More than a sandbox can use; a flood costs the daemon an accept and nothing more.
+    if (this.#inSecond > MAX_PER_SECOND) socket.destroy();
+    else this.#options.process.connection(this.#options.sandboxId, socket);
+  }
+
+  #decided(record: DecisionRecord): void {
+    const { execId } = record;
+    const state = execId === undefined ? null : this.#options.stateOf(execId);
+    const decision = decisionOf(record, state === null ? null : (execId ?? null));
+    if (state === 'running' && execId !== undefined) this.#book.add(execId, decision);
+    this.#options.onDecision(decision);
+  }
+}
+
+/** A command's id counts only if the daemon knows the command. */
+function decisionOf({ execId: _claimed, ...record }: DecisionRecord, execId: string | null): EgressDecision {
+  return { ...record, ...(execId === null ? {} : { execId: ExecId.parse(execId) }) };
+}
