@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout } from 'node:timers/promises';
 import { Connection } from './connection.ts';
 import { ClientError, SandboxError } from './errors.ts';
-import type { EgressDecision, EventEnvelope, OpenResult, Params, Role, SandboxInfo } from './protocol/index.ts';
+import type { ConfirmAnswer, ConfirmRequest, EgressDecision, EventEnvelope, OpenResult, Params, Role, SandboxInfo } from './protocol/index.ts';
 import { Sandbox, type CloseOptions, type ExtendOptions, type SandboxLease } from './sandbox.ts';
 
 const RESUME_MS = 600_000;
@@ -21,6 +21,8 @@ export interface ConnectOptions {
   /** Milliseconds one attempt to connect may take; default 10,000. */
   readonly connectTimeoutMs?: number | undefined;
   readonly reconnect?: ReconnectOptions | undefined;
+  /** Asked before something a rule wants confirmed, in sandboxes this client controls; without it, or if it throws, the answer is no. */
+  readonly onConfirm?: ((request: ConfirmRequest) => Promise<Exclude<ConfirmAnswer, 'nobody'>>) | undefined;
   /** Told of every egress decision in sandboxes this client controls, as it is made; what happens while no socket is up is only in the results. */
   readonly onEgress?: ((decision: EgressDecision, sandboxId: string) => void) | undefined;
 }
@@ -55,6 +57,7 @@ export class Cloister {
   readonly #opened = new Map<string, Opened>();
   #connection!: Connection;
   #onEgress: ConnectOptions['onEgress'];
+  #onConfirm: ConnectOptions['onConfirm'];
 
   private constructor() {
     // connect() finishes the construction.
@@ -68,6 +71,7 @@ export class Cloister {
     const cloister = new Cloister();
     const { signal, reconnect } = options;
     cloister.#onEgress = options.onEgress;
+    cloister.#onConfirm = options.onConfirm;
     cloister.#connection = await Connection.open(
       {
         url: options.url,
@@ -190,11 +194,20 @@ export class Cloister {
   #onEvent(event: EventEnvelope): void {
     if (event.event === 'session.ended') {
       this.#end(event.sandbox, new SandboxError(event.code, `Cannot use sandbox ${event.sandbox}: it ended (${event.reason})`));
+    } else if (event.event === 'confirm.request') {
+      void this.#confirm(event.request);
     } else if (event.event === 'egress.decision') {
       this.#onEgress?.(event.decision, event.sandbox);
     } else if (event.event === 'session.leaseLost') {
       this.#end(event.sandbox, new SandboxError('LEASE_LOST', `Cannot use sandbox ${event.sandbox}: another connection took it over`));
     }
+  }
+
+  async #confirm(request: ConfirmRequest): Promise<void> {
+    const onConfirm = this.#onConfirm;
+    const answer = onConfirm === undefined ? 'nobody' : await (async () => onConfirm(request))().catch(() => 'deny' as const);
+    // Too late is a denial already.
+    await this.#connection.call('confirm.answer', { sandbox: request.sandboxId, id: request.id, answer }).catch(() => undefined);
   }
 
   /** The sandbox takes no new calls; those under way have answers of their own. */

@@ -27,6 +27,7 @@ export type { PortUrlOptions, SandboxPorts } from './ports.ts';
 export type { Shell, ShellRunOptions, ShellRunResult } from './shell.ts';
 export type { OutputChunk } from './output-chunk.ts';
 export type {
+  ConfirmRequest,
   EgressDecision,
   EgressInForce,
   EgressPolicy,

@@ -27,6 +27,7 @@ const RULES: { readonly [O in Operation]: Rule<O> } = {
   'files.chmod': true,
   'files.readlink': true,
   'files.symlink': false,
+  'confirm.answer': true,
   'egress.set': true,
   'egress.explain': true,
   'ports.url': true,

@@ -226,8 +226,9 @@ const newMarker = (): string => randomBytes(16).toString('hex');
 const mark = (marker: string, code: string): string =>
   `{ ${[OUT, ERR].map((fd) => `\\builtin printf %s:%s\\\\n ${marker} ${code} >&${fd}`).join('; ')}; } 2>/dev/null`;
 
+/** After a run with an open quote bash takes its next token for the rest of that command, unless it is a newline. */
 const runLine = (marker: string, command: string): string =>
-  `{ ${JOBS} ${marker}; } 2>/dev/null; ${mark(marker, String(STARTED))}; { \\builtin eval ${quote(command)}; } </dev/null; ${mark(marker, '$?')}\n`;
+  `\n{ ${JOBS} ${marker}; } 2>/dev/null; ${mark(marker, String(STARTED))}; { \\builtin eval ${quote(command)}; } </dev/null; ${mark(marker, '$?')}\n`;
 
 const quote = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
 

@@ -106,6 +106,12 @@ export const Config = z.strictObject({
       uidRange: z.tuple([z.int().min(1000), z.int().max(4_000_000_000)]).default([200_000, 265_535]),
     })
     .prefault({}),
+  permissions: z
+    .strictObject({
+      /** How long a confirmation is waited for; then it is a denial. */
+      confirmTimeoutMs: z.int().min(100).max(3_600_000).default(60_000),
+    })
+    .prefault({}),
   egress: z
     .strictObject({
       /** Hosts, `*.suffixes` and ranges that no sandbox reaches, beyond the built-in ones. */

@@ -23,6 +23,7 @@ import { type Clock, systemClock } from './observe/clock.ts';
 import type { Log } from './observe/log.ts';
 import { lockStateDir } from './observe/state-lock.ts';
 import type { PolicySource } from './policy/grant-policy.ts';
+import { Confirmations } from './session/confirmations.ts';
 import { ClientRegistry } from './session/client-registry.ts';
 import { SessionPool } from './session/pool.ts';
 import { Quotas } from './session/quota.ts';
@@ -106,6 +107,14 @@ export async function startDaemon(config: Config, environment: DaemonEnvironment
     undo.push(() => audit.close());
     const tokenKeys = await loadSigningKeys(keyPathOf(stateDir));
     const receiptKeys = await loadSigningKeys(receiptKeyPathOf(stateDir));
+    const confirmations = new Confirmations({
+      clock, audit, timeoutMs: config.permissions.confirmTimeoutMs,
+      deliver: (request) => {
+        const connection = connectionOf(pool.controllerOf(request.sandboxId) ?? '');
+        connection?.sendEvent({ event: 'confirm.request', request });
+        return connection !== undefined;
+      },
+    });
     const egress = startableEgress(config, clock, log);
     undo.push(() => egress.stop());
     const factory = new SandboxFactory({
@@ -115,6 +124,14 @@ export async function startDaemon(config: Config, environment: DaemonEnvironment
         audit.append({ kind: 'egress.decision', tenant, session, sandboxId: id, policySha256: policy.sha256, labels, startedAt, ...decision });
         connectionOf(pool.controllerOf(id) ?? '')?.sendEvent({ event: 'egress.decision', sandbox: id, decision: { at: startedAt, ...decision } });
       },
+      onAsk: ({ id, tenant, session, labels, policy }, { host, port, method, path, rule, reason, execId }) =>
+        confirmations.ask(
+          {
+            kind: 'egress', sandboxId: id, session, tool: 'egress', summary: `connect to ${host}:${port}`, rule, reason, ...(execId === undefined ? {} : { execId }),
+            arguments: { host, port, ...(method === undefined ? {} : { method }), ...(path === undefined ? {} : { path }) },
+          },
+          { tenant, session, labels, policySha256: policy.sha256 },
+        ),
     });
 
     const policySource: PolicySource = {
@@ -148,7 +165,7 @@ export async function startDaemon(config: Config, environment: DaemonEnvironment
       host, port, origins: config.origins, clock, log, heartbeatMs: HEARTBEAT_MS, maxConnections: MAX_CONNECTIONS,
       verify,
       dispatch: createDispatch({
-        pool, clients, audit, previews, clock, log, version, heartbeatMs: HEARTBEAT_MS, receiptKey: receiptKeys.publicKey.export({ type: 'spki', format: 'pem' }).toString(),
+        pool, clients, audit, previews, confirmations, clock, log, version, heartbeatMs: HEARTBEAT_MS, receiptKey: receiptKeys.publicKey.export({ type: 'spki', format: 'pem' }).toString(),
       }),
       route: (request, principal) => routes.answer(request, principal),
       onRefused: (refused) => refusals.add(refused),

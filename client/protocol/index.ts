@@ -1,5 +1,6 @@
 // The public door of the wire contract: schemas, errors and frames. Imports zod and nothing else.
 
+export { ConfirmAnswer, ConfirmRequest } from './confirm.ts';
 export { ERROR_CODES, ERROR_TABLE, SandboxError, type ErrorCode, type Retry, type SandboxErrorOptions } from './errors.ts';
 export {
   BEARER_PREFIX, CLOSE_CODE, decodeFrame, encodeFrame, FLAG_EOF, FLAG_STDERR, FRAME_HEADER_BYTES, FRAME_KIND, INITIAL_WINDOW,

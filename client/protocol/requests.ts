@@ -1,6 +1,7 @@
 // Every control message: operation -> schema of its parameters and of its result.
 
 import { z } from 'zod';
+import { ConfirmReply, ConfirmRequest } from './confirm.ts';
 import { ERROR_CODES } from './errors.ts';
 import { EgressDecision, ExecAttach, ExecInfo, ExecKill, ExecResize, ExecResult, ExecStart } from './exec.ts';
 import {
@@ -57,6 +58,7 @@ export const OPERATIONS = {
   'files.chmod': { params: FilesChmod, result: Nothing },
   'files.readlink': { params: FilesReadlink, result: z.strictObject({ target: z.string() }) },
   'files.symlink': { params: FilesSymlink, result: Nothing },
+  'confirm.answer': { params: ConfirmReply, result: Nothing },
   'egress.set': { params: EgressSet, result: EgressInForce },
   'egress.explain': { params: EgressExplain, result: EgressDecision },
   'ports.url': { params: PortsUrl, result: PortsUrlResult },
@@ -97,6 +99,7 @@ export const EventEnvelope = z.discriminatedUnion('event', [
   z.strictObject({ event: z.literal('stream.gap'), stream: z.int(), from: z.int(), to: z.int() }),
   z.strictObject({ event: z.literal('session.ended'), sandbox: SandboxId, code: z.enum(['SESSION_EXPIRED', 'SANDBOX_FAILED']), reason: z.string() }),
   z.strictObject({ event: z.literal('session.leaseLost'), sandbox: SandboxId }),
+  z.strictObject({ event: z.literal('confirm.request'), request: ConfirmRequest }),
   z.strictObject({ event: z.literal('egress.decision'), sandbox: SandboxId, decision: EgressDecision }),
   z.strictObject({ event: z.literal('heartbeat') }),
 ]);

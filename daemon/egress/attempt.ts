@@ -19,6 +19,8 @@ export interface AttemptOptions {
   readonly path: string | null;
   /** As the command's own proxy credentials say: advisory within the sandbox. */
   readonly execId: string | null;
+  /** null: nobody waits for it on a connection. */
+  readonly client: Socket | null;
   readonly now: number;
   readonly onFinished: (attempt: Attempt) => void;
 }
@@ -29,7 +31,6 @@ export class Attempt {
   readonly #options: AttemptOptions;
   #verdict: Verdict | null = null;
   #upstream: Socket | null = null;
-  #client: Socket | null = null;
   #isFinished = false;
 
   constructor(options: AttemptOptions) {
@@ -47,16 +48,20 @@ export class Attempt {
     if (!this.#isFinished) this.#verdict = verdict;
   }
 
-  /** Both ends, so that it can be cut. */
-  connected(client: Socket, upstream: Socket): void {
-    this.#client = client;
+  /** While somebody is asked the connection is not idle; `idleMs` 0: it may rest. */
+  rest(idleMs: number): void {
+    this.#options.client?.setTimeout(idleMs);
+  }
+
+  /** The other end, so that it can be cut. */
+  connected(upstream: Socket): void {
     this.#upstream = upstream;
   }
 
   /** Ends it under another verdict, bytes and all. */
   cut(verdict: Verdict): void {
     this.judged(verdict);
-    this.#client?.destroy();
+    this.#options.client?.destroy();
     this.#upstream?.destroy();
   }
 

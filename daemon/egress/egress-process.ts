@@ -14,10 +14,12 @@ const LAST_DELAY_MS = 10_000;
 const CALL_LIMIT_MS = 10_000;
 const MAX_CALLS = 4096;
 
+export type Answer = Extract<ToEgress, { t: 'answer' }>['answer'];
+
 /** What it tells of one sandbox. */
 export interface EgressEvents {
   readonly decided: (decision: DecisionRecord) => void;
-  readonly asked: (decision: DecisionRecord, answer: (answer: Extract<ToEgress, { t: 'answer' }>['answer']) => void) => void;
+  readonly asked: (decision: DecisionRecord, answer: (answer: Answer) => void) => void;
 }
 
 export interface EgressProcessOptions {

@@ -17,7 +17,6 @@ import { deny, type Verdict } from './verdict.ts';
 const RESOLVE_TIMEOUT_MS = 5_000;
 const OWN_ADDRESSES_MS = 5_000;
 const MAX_OPEN_RECORDS = 100;
-const MAX_ASKED = 64;
 
 type Message<T extends ToEgress['t']> = Extract<ToEgress, { t: T }>;
 
@@ -25,6 +24,7 @@ export class EgressService {
   readonly #send: (message: FromEgress) => void;
   readonly #services: EgressServices;
   readonly #ports = new Map<string, SandboxPort>();
+  /** Bounded by every port's own bound. */
   readonly #asked = new Map<number, (answer: Message<'answer'>['answer']) => void>();
   #lastAsk = 0;
 
@@ -82,7 +82,6 @@ export class EgressService {
   }
 
   async #ask(sandbox: string, port: SandboxPort, decision: DecisionRecord, asked: Verdict): Promise<Verdict> {
-    if (this.#asked.size >= MAX_ASKED) return deny('limitReached', asked.rule);
     this.#lastAsk += 1;
     const call = this.#lastAsk;
     const answer = await new Promise<Message<'answer'>['answer']>((resolve) => {

@@ -11,6 +11,7 @@ import type { GrantedEgress } from '../policy/egress-policy.ts';
 import { DecisionBook } from './decision-book.ts';
 import { egressEnv } from './egress-env.ts';
 import type { EgressProcess } from './egress-process.ts';
+import type { Answer } from './egress-process.ts';
 import type { DecisionRecord } from './messages.ts';
 
 const BACKLOG = 256;
@@ -27,6 +28,8 @@ export interface SandboxEgressOptions {
   readonly stateOf: (execId: string) => 'running' | 'ended' | null;
   /** Every decision, once; for the audit log and whoever listens. */
   readonly onDecision: (decision: EgressDecision) => void;
+  /** Asks whoever controls the session about a request that waits. */
+  readonly onAsk: (decision: EgressDecision) => Promise<Answer>;
 }
 
 export class SandboxEgress {
@@ -47,7 +50,7 @@ export class SandboxEgress {
     const egress = new SandboxEgress(options);
     await options.process.add(options.sandboxId, options.policy, {
       decided: (decision) => egress.#decided(decision),
-      asked: (_decision, answer) => answer('nobody'),
+      asked: (decision, answer) => void egress.#asked(decision).then(answer, () => answer('nobody')),
     });
     await rm(options.socketPath, { force: true });
     await new Promise<void>((resolve, reject) => {
@@ -104,15 +107,24 @@ export class SandboxEgress {
   }
 
   #decided(record: DecisionRecord): void {
-    const { execId } = record;
-    const state = execId === undefined ? null : this.#options.stateOf(execId);
-    const decision = decisionOf(record, state === null ? null : (execId ?? null));
-    if (state === 'running' && execId !== undefined) this.#book.add(execId, decision);
+    const decision = this.#attributed(record);
+    const { execId } = decision;
+    if (execId !== undefined && this.#options.stateOf(execId) === 'running') this.#book.add(execId, decision);
     this.#options.onDecision(decision);
+  }
+
+  #asked(record: DecisionRecord): Promise<Answer> {
+    return this.#options.onAsk(this.#attributed(record));
+  }
+
+  /** A command's id counts only if there is such a command. */
+  #attributed(record: DecisionRecord): EgressDecision {
+    const { execId } = record;
+    return decisionOf(record, execId === undefined || this.#options.stateOf(execId) === null ? null : execId);
   }
 }
 
-/** A command's id counts only if the daemon knows the command. */
+/** Without what the sandbox claimed. */
 function decisionOf({ execId: _claimed, ...record }: DecisionRecord, execId: string | null): EgressDecision {
   return { ...record, ...(execId === null ? {} : { execId: ExecId.parse(execId) }) };
 }

@@ -14,6 +14,7 @@ import { deny, type Verdict } from './verdict.ts';
 
 const DIAL_TIMEOUT_MS = 10_000;
 const OVERLOAD_REPORT_MS = 1_000;
+const MAX_ASKING = 16;
 
 /** What all sandboxes share. */
 export interface EgressServices {
@@ -47,6 +48,7 @@ export class SandboxPort {
   #tokens: number;
   #refilledAt: number;
   #overloadAt = 0;
+  #asking = 0;
 
   constructor(options: SandboxPortOptions) {
     this.#options = options;
@@ -111,7 +113,7 @@ export class SandboxPort {
   /** What would become of it; nothing is dialled or confirmed. */
   async explain(target: Target | null, text: string): Promise<DecisionRecord | null> {
     const now = this.#options.services.now();
-    const attempt = new Attempt({ target, text, method: null, path: null, execId: null, now, onFinished: () => undefined });
+    const attempt = new Attempt({ target, text, method: null, path: null, execId: null, client: null, now, onFinished: () => undefined });
     const { verdict } = await admit(target, { ...this.#gate(attempt), confirm: async (_, asked) => ({ ...asked, verdict: 'deny' }) });
     attempt.judged(verdict);
     return attempt.record(this.#options.services.now());
@@ -134,7 +136,7 @@ export class SandboxPort {
     const follow = () => upstream.destroy();
     client.once('close', follow);
     upstream.once('close', () => client.off('close', follow));
-    attempt.connected(client, upstream);
+    attempt.connected(upstream);
     return upstream;
   }
 
@@ -187,7 +189,12 @@ export class SandboxPort {
         attempt.judged(asked);
         const record = attempt.record(services.now());
         if (record === null) return { ...asked, verdict: 'deny' };
+        if (this.#asking >= MAX_ASKING) return deny('limitReached', asked.rule);
+        this.#asking += 1;
+        attempt.rest(0);
         const answer = await ask(record, asked);
+        attempt.rest(this.limits.idleMs);
+        this.#asking -= 1;
         return answer;
       },
     };
@@ -213,7 +220,7 @@ export class SandboxPort {
     const now = this.#options.services.now();
     if (now - this.#overloadAt < OVERLOAD_REPORT_MS) return;
     this.#overloadAt = now;
-    const attempt = new Attempt({ target: null, text: '', method: null, path: null, execId: null, now, onFinished: () => undefined });
+    const attempt = new Attempt({ target: null, text: '', method: null, path: null, execId: null, client: null, now, onFinished: () => undefined });
     attempt.judged(deny('limitReached', rule));
     const record = attempt.record(now);
     if (record !== null) this.#options.onDecision(record);

@@ -43,7 +43,7 @@ async function serveRequest(socket: Socket, port: SandboxPort, head: RequestHead
   const { method, target: text } = head;
   const what = `${method} ${text}`;
   const refuse = (status: number, verdict: Verdict, target: Target | null): false => {
-    const attempt = port.attempt({ target, text, method, path: null, execId });
+    const attempt = port.attempt({ target, text, method, path: null, execId, client: socket });
     attempt.judged(verdict);
     attempt.finish();
     socket.write(denialAnswer({ status, verdict, what, isLast: true, hasBody: method !== 'HEAD' }), 'latin1');
@@ -58,7 +58,7 @@ async function serveRequest(socket: Socket, port: SandboxPort, head: RequestHead
     if (target === null) return refuse(400, deny('unparseable', 'builtin:grammar'), null);
     if (!isHostSaid(head, target, 443)) return refuse(400, deny('badRequest', 'builtin:http:host'), target);
     await tunnel(socket, port, {
-      attempt: port.attempt({ target, text, method, path: null, execId }),
+      attempt: port.attempt({ target, text, method, path: null, execId, client: socket }),
       accept: () => socket.write('HTTP/1.1 200 Connection Established\r\n\r\n'),
       refuse: (status, verdict) => socket.write(denialAnswer({ status, verdict, what, isLast: true, hasBody: true }), 'latin1'),
     });
@@ -67,7 +67,7 @@ async function serveRequest(socket: Socket, port: SandboxPort, head: RequestHead
   const target = parseHttpTarget(text);
   if (target === null) return refuse(400, deny('unparseable', 'builtin:grammar'), null);
   if (!isHostSaid(head, target, 80)) return refuse(400, deny('badRequest', 'builtin:http:host'), target);
-  return forward(socket, port, head, target, port.attempt({ target, text, method, path: target.path, execId }));
+  return forward(socket, port, head, target, port.attempt({ target, text, method, path: target.path, execId, client: socket }));
 }
 
 /** Exactly one Host, and it says what the request line says; only HTTP/1.0 tunnels have none. */
@@ -83,7 +83,7 @@ function isHostSaid(head: RequestHead, target: Target, usualPort: number): boole
 
 function refuseHead(socket: Socket, port: SandboxPort, problem: HeadProblem): void {
   const verdict = deny(problem.reason, problem.rule);
-  const attempt = port.attempt({ target: null, text: '', method: null, path: null, execId: null });
+  const attempt = port.attempt({ target: null, text: '', method: null, path: null, execId: null, client: socket });
   attempt.judged(verdict);
   attempt.finish();
   socket.write(denialAnswer({ status: problem.status, verdict, what: 'the request', isLast: true, hasBody: true }), 'latin1');

@@ -43,7 +43,7 @@ export async function serveSocks(socket: Socket, port: SandboxPort): Promise<voi
   }
   const execId = /^[A-Za-z0-9_-]{1,64}$/.test(user) ? user : null;
   await tunnel(socket, port, {
-    attempt: port.attempt({ target: wanted.target, text: wanted.text, method: 'SOCKS', path: null, execId }),
+    attempt: port.attempt({ target: wanted.target, text: wanted.text, method: 'SOCKS', path: null, execId, client: socket }),
     accept: () => reply(REPLY.granted),
     refuse: (_status: number, verdict: Verdict) => {
       reply(verdict.verdict === 'allow' ? REPLY.unreachable : REPLY.forbidden);

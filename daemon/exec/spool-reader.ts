@@ -27,6 +27,7 @@ export class SpoolReader {
   constructor(spool: ExecSpool, offset: number) {
     this.#spool = spool;
     this.#offset = offset;
+    spool.readerCame();
   }
 
   get offset(): number {
@@ -41,6 +42,11 @@ export class SpoolReader {
   }
 
   async close(): Promise<void> {
+    this.#spool.readerWent();
+    await this.#closeFile();
+  }
+
+  async #closeFile(): Promise<void> {
     const file = this.#file;
     this.#file = null;
     await file?.handle.close();
@@ -49,7 +55,7 @@ export class SpoolReader {
   async #nextFromFile(): Promise<OutputBatch> {
     // A file that is being read survives its removal; only a new one must still be there.
     if (this.#file === null || this.#offset >= this.#file.segment.end) {
-      await this.close();
+      await this.#closeFile();
       if (this.#offset < this.#spool.start) return this.#gap();
       const segment = this.#spool.segmentAt(this.#offset);
       if (segment === undefined) return this.#offset < this.#spool.tail.start ? this.#gap() : [];

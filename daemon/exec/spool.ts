@@ -11,8 +11,8 @@ export const DEFAULT_KEEP_BYTES = 16 * 1024 * 1024;
 const SEGMENT_BYTES = 4 * 1024 * 1024;
 /** Output that waits before it is written; init keeps it as well until it is credited. */
 const FLUSH_BYTES = 128 * 1024;
-/** Written output that stays in memory for readers that follow closely. */
-const CACHE_BYTES = 256 * 1024;
+/** Written output that stays in memory while somebody reads. */
+const CACHE_BYTES = 1024 * 1024;
 /** Output up to this size is kept in the journal and never gets a file. */
 export const SMALL_BYTES = 4 * 1024;
 
@@ -36,6 +36,7 @@ export class ExecSpool {
   /** The disk failed: output is kept in memory only, older output is a gap. */
   #isBroken = false;
   #isRemoved = false;
+  #readers = 0;
 
   constructor(options: SpoolOptions, segments: SpoolSegment[] = [], start = 0) {
     this.#options = options;
@@ -69,6 +70,15 @@ export class ExecSpool {
 
   segmentAt(offset: number): SpoolSegment | undefined {
     return this.#segments.find((segment) => segment.base <= offset && offset < segment.end);
+  }
+
+  /** A reader that follows closely is served from memory. */
+  readerCame(): void {
+    this.#readers += 1;
+  }
+
+  readerWent(): void {
+    this.#readers -= 1;
   }
 
   append(stream: OutputStream, bytes: Buffer): void {
@@ -141,7 +151,7 @@ export class ExecSpool {
       for (const segment of this.#segments.splice(0)) this.#discard(segment);
     }
     this.#durable = end;
-    this.#tail.forget(CACHE_BYTES);
+    this.#tail.forget(this.#readers > 0 ? CACHE_BYTES : 0);
     while (this.#segments[1] !== undefined && end - this.#segments[1].base >= this.#options.keepBytes) this.trim();
     this.#options.onDurable(end);
   }

@@ -6,6 +6,7 @@ import type { AuditLog } from '../observe/audit-log.ts';
 import type { Clock } from '../observe/clock.ts';
 import type { Log } from '../observe/log.ts';
 import type { ClientRegistry } from '../session/client-registry.ts';
+import type { Confirmations } from '../session/confirmations.ts';
 import type { Need } from '../session/opened-roles.ts';
 import type { SessionPool } from '../session/pool.ts';
 import type { Session } from '../session/session.ts';
@@ -16,6 +17,7 @@ export interface HandlerContext {
   readonly pool: SessionPool;
   readonly clients: ClientRegistry;
   readonly previews: PreviewServer;
+  readonly confirmations: Confirmations;
   readonly audit: AuditLog;
   readonly clock: Clock;
   readonly log: Log;

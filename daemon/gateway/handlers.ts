@@ -7,6 +7,7 @@ import type { Operation, ParsedParams } from '../../client/protocol/requests.ts'
 import { assertMayCall } from '../auth/access.ts';
 import type { Connection, Dispatch } from './connection.ts';
 import { attachExec, execList, killExec, resizeExec, startExec } from './exec-handlers.ts';
+import { answerConfirm } from './confirm-handlers.ts';
 import { explainEgress, setEgress } from './egress-handlers.ts';
 import { fileHandlers } from './file-handlers.ts';
 import { type Handler, type HandlerContext, sessionOf } from './handler.ts';
@@ -54,6 +55,7 @@ const HANDLERS: Handlers = {
   'exec.kill': killExec,
   'exec.resize': resizeExec,
   'exec.list': execList,
+  'confirm.answer': answerConfirm,
   'egress.set': setEgress,
   'egress.explain': explainEgress,
   'ports.url': portsUrl,

@@ -22,6 +22,7 @@ import type { Log } from '../observe/log.ts';
 import type { GrantedPolicy } from '../policy/grant-policy.ts';
 import type { RuntimeDirs } from '../workspace/runtime-dirs.ts';
 import type { WorkspaceKeeper } from '../workspace/workspace-keeper.ts';
+import type { Confirmation } from './confirmations.ts';
 import type { RunningSandbox } from './running-sandbox.ts';
 import type { SandboxRecord, SandboxRecords } from './sandbox-record.ts';
 
@@ -35,6 +36,7 @@ export interface ContainerSandboxOptions {
   readonly spools: SpoolStore;
   readonly egress: EgressProcess;
   readonly onEgress: (record: SandboxRecord, decision: EgressDecision) => void;
+  readonly onAsk: (record: SandboxRecord, decision: EgressDecision) => Promise<Confirmation>;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -182,11 +184,11 @@ export class ContainerSandbox implements RunningSandbox {
 
   /** Without network in the profile there is no socket, and nothing that a policy could open. */
   async #openEgress(): Promise<void> {
-    const { egress, runtimeDirs, clock, onEgress } = this.#options;
+    const { egress, runtimeDirs, clock, onEgress, onAsk } = this.#options;
     if (this.#record.policy.profile.network === 'none') return;
     this.#egress = await SandboxEgress.open({
       sandboxId: this.id, socketPath: join(runtimeDirs.slot(this.#record.slot).dir, 'egress.sock'), policy: this.#record.policy.egress, process: egress, clock,
-      stateOf: (execId) => this.#execs?.get(execId)?.state ?? null, onDecision: (decision) => onEgress(this.#record, decision),
+      stateOf: (execId) => this.#execs?.get(execId)?.state ?? null, onDecision: (decision) => onEgress(this.#record, decision), onAsk: (decision) => onAsk(this.#record, decision),
     });
   }
 

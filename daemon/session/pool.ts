@@ -109,6 +109,8 @@ export class SessionPool {
       if (former !== null) this.#options.onLeaseLost(session, former);
     }
     await entry.ready;
+    // Closed while it started: the answer is that, not a sandbox about to go.
+    await entry.closing;
     if (request.role === 'controller' && session.controller !== clientId) {
       throw new SandboxError('LEASE_LOST', `Cannot open session ${request.session}: another connection took it over while it started`);
     }

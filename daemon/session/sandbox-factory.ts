@@ -20,6 +20,7 @@ import type { RuntimeDirs } from '../workspace/runtime-dirs.ts';
 import type { WorkspaceKeeper } from '../workspace/workspace-keeper.ts';
 import { adoptSandboxes } from './adoption.ts';
 import { baseEnv } from './base-env.ts';
+import type { Confirmation } from './confirmations.ts';
 import { ContainerSandbox } from './container-sandbox.ts';
 import { probeShell } from './probe-shell.ts';
 import type { AdoptedSandbox, RunningSandbox, SandboxMaker, SandboxOrder } from './running-sandbox.ts';
@@ -38,6 +39,7 @@ export interface SandboxFactoryOptions {
   readonly spools: SpoolStore;
   readonly egress: EgressProcess;
   readonly onEgress: (record: SandboxRecord, decision: EgressDecision) => void;
+  readonly onAsk: (record: SandboxRecord, decision: EgressDecision) => Promise<Confirmation>;
   readonly receiptKey: KeyObject;
   readonly clock: Clock;
   readonly log: Log;

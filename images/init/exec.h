@@ -41,6 +41,7 @@ struct slay {
   bool hangup;          /* it has a terminal */
   uint16_t passes;      /* in this phase */
   uint16_t fresh_passes; /* passes in a row that met processes never hit before */
+  pid_t group; /* the last one that was killed as a whole */
   uint16_t alive, fresh, moving; /* counted by the last pass */
   uint64_t since_us;    /* when SIGKILL begins, or began */
   uint64_t next_us;

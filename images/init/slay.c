@@ -7,8 +7,10 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "clock.h"
+#include "room.h"
 #include "say.h"
 #include "tree.h"
 
@@ -44,13 +46,22 @@ static void begin_kill(struct slay *s, uint64_t at) {
   s->since_us = s->next_us = at;
 }
 
+/* Most of what a command started is in its leader's group: the list of processes, which takes time on a busy host, is
+ * needed for the rest only. */
+static void begin_kill_of(struct exec *e, uint64_t at) {
+  begin_kill(&e->slay, at);
+  if (e->leader <= 1 || e->ended) return;
+  e->init_killed = true;
+  send(-e->leader, SIGKILL);
+}
+
 void slay(struct exec *e, uint8_t reason, uint8_t signal_number, uint32_t grace_ms) {
   uint64_t now = now_us(), end = now + (uint64_t)grace_ms * 1000u;
   if (!e->ended && e->reason == REASON_SELF) e->reason = reason;
   if (e->gone || e->lost) return;
   if (!any_active()) memset(hit, 0, sizeof hit);
   if (e->slay.phase == SLAY_NONE || (e->slay.phase == SLAY_TERM && end < e->slay.since_us)) {
-    if (grace_ms == 0) begin_kill(&e->slay, now);
+    if (grace_ms == 0) begin_kill_of(e, now);
     else e->slay = (struct slay){.phase = SLAY_TERM, .signal = signal_number, .hangup = e->pty, .since_us = end, .next_us = now};
     e->wait_until = end + EXTRA_WAIT_US;
   }
@@ -97,7 +108,7 @@ void slay_largest(void) {
 static void last_resort(uint64_t now) {
   last_resort_at = now;
   EACH_EXEC(e)
-    if (!e->ended && e->reason == REASON_SELF) e->reason = REASON_PIDS;
+    if (!e->ended && e->reason == REASON_SELF && !room_is_waiting(e)) e->reason = REASON_PIDS;
   if (kill(-1, SIGKILL) != 0 && errno != ESRCH) say("cannot kill everything", errno);
 }
 
@@ -116,6 +127,10 @@ static void act(struct slay *s, const struct process *p) {
     if ((hit[bit / 8] >> (bit % 8) & 1) == 0) s->fresh++;
     hit[bit / 8] |= (uint8_t)(1u << (bit % 8));
     send(p->pid, SIGKILL);
+    /* A group is killed at once, before it can fork again. It never holds processes of two execs, for each leader
+     * begins a session; that of PID 1 holds its supervisors. */
+    if (p->group > 1 && p->group != s->group && p->group != getpgrp()) send(-p->group, SIGKILL);
+    s->group = p->group;
   }
 }
 
@@ -148,7 +163,7 @@ static void advance(struct slay *s, uint64_t now) {
 
 static bool prepare(struct slay *s, uint64_t now) {
   if (s->phase == SLAY_NONE || s->next_us > now) return false;
-  if (s->phase == SLAY_TERM && s->passes > 0 && now >= s->since_us) begin_kill(s, now);
+  s->group = 0;
   s->alive = s->fresh = s->moving = 0;
   return true;
 }
@@ -166,7 +181,10 @@ void slay_tick(void) {
   if (slay_due() > now) return;
   bool sweeping = prepare(&strays, now), unknown = false;
   memset(acting, 0, sizeof acting);
-  EACH_EXEC(e) acting[e - execs] = prepare(&e->slay, now);
+  EACH_EXEC(e) {
+    if (e->slay.phase == SLAY_TERM && e->slay.passes > 0 && now >= e->slay.since_us) begin_kill_of(e, now);
+    acting[e - execs] = prepare(&e->slay, now);
+  }
 
   uint32_t processes = tree_scan();
   for (uint32_t i = 0; i < processes; i++) {

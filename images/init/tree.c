@@ -65,7 +65,7 @@ static bool read_process(const char *name) {
   int64_t fields[BETWEEN + 2];
   at += 4;
   for (int i = 0; i < BETWEEN + 2; i++) fields[i] = number(&at);
-  tree[count++] = (struct process){.pid = (pid_t)number(&name), .parent = (pid_t)fields[0], .owner = OWNER_UNKNOWN, .state = (int8_t)state,
+  tree[count++] = (struct process){.pid = (pid_t)number(&name), .parent = (pid_t)fields[0], .group = (pid_t)fields[1], .owner = OWNER_UNKNOWN, .state = (int8_t)state,
                                    .alive = (state != 'Z' && state != 'X') || fields[BETWEEN + 1] > 1};
   return true;
 }

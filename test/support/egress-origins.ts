@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type RequestListener } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
-import { createServer as createRawServer, type Server } from 'node:net';
+import { createServer as createRawServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -49,6 +49,10 @@ export async function startTestOrigin(options: { readonly address: string; reado
   const echo = createRawServer((socket) => socket.on('error', () => undefined).pipe(socket));
   const servers: [Server, number][] = [[createServer(listener), 80], [createSecureServer({ key, cert }, listener), 443], [echo, 2222]];
   for (const [server, port] of servers) {
+    server.on('upgrade', (_request: IncomingMessage, socket: Socket) => {
+      socket.on('error', () => undefined).write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n');
+      socket.pipe(socket);
+    });
     server.on('connection', () => {
       connections += 1;
     });

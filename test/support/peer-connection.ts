@@ -196,6 +196,7 @@ export class PeerConnection {
         this.#files(symlink)
           .symlink(symlink)
           .then(() => ({})),
+      'confirm.answer': () => ({}),
       'egress.set': ({ policy: { mode = 'allowlist', allow = [], deny = [], ask = [] } }) => ({ mode, allow, deny, ask, policySha256: '' }),
       'egress.explain': ({ url }) => ({ at: new Date(0).toISOString(), host: url, port: 443, verdict: 'deny', reason: 'notAllowed', rule: 'mode:allowlist', bytesUp: 0, bytesDown: 0, ms: 0 }),
       'ports.url': ({ sandbox, port, ttlMs }) => {

@@ -1,0 +1,55 @@
+// What package tools fetch: a git repository, a Python index and an npm registry with one tiny package each, as plain files.
+
+import { execFile } from 'node:child_process';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import type { RequestListener } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+const GIT_IDENTITY = ['-c', 'user.name=t', '-c', 'user.email=t@example.org', '-c', 'init.defaultBranch=main'];
+const WHEEL = `import zipfile, sys
+z = zipfile.ZipFile(sys.argv[1], "w")
+z.writestr("tiny.py", "answer = 42\\n")
+z.writestr("tiny-1.0.dist-info/METADATA", "Metadata-Version: 2.1\\nName: tiny\\nVersion: 1.0\\n")
+z.writestr("tiny-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\\nGenerator: t\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
+z.writestr("tiny-1.0.dist-info/RECORD", "")
+z.close()`;
+
+export interface TestPackages extends AsyncDisposable {
+  readonly listener: RequestListener;
+}
+
+/** `/repo.git`, `/simple/tiny/` and `/npm/tiny`, with links to `https://host`. */
+export async function makeTestPackages(host: string): Promise<TestPackages> {
+  const root = await mkdtemp(join(tmpdir(), 'cl-packages-'));
+  const work = join(root, 'work');
+  await mkdir(join(work, 'package'), { recursive: true });
+  const git = (...args: string[]) => run('git', [...GIT_IDENTITY, ...args], { cwd: work });
+  await writeFile(join(work, 'package', 'package.json'), JSON.stringify({ name: 'tiny', version: '1.0.0', main: 'index.js' }));
+  await writeFile(join(work, 'package', 'index.js'), 'module.exports = 42;\n');
+  await run('tar', ['-czf', join(root, 'tiny.tgz'), '-C', work, 'package']);
+  await git('init', '-q');
+  await git('add', '.');
+  await git('commit', '-qm', 'first');
+  await run('git', ['clone', '-q', '--bare', work, join(root, 'repo.git')]);
+  await run('git', ['update-server-info'], { cwd: join(root, 'repo.git') });
+  await run('python3', ['-c', WHEEL, join(root, 'tiny-1.0-py3-none-any.whl')]);
+  const pages: Readonly<Record<string, string>> = {
+    '/simple/tiny/': '<!DOCTYPE html><html><body><a href="/tiny-1.0-py3-none-any.whl">tiny-1.0-py3-none-any.whl</a></body></html>',
+    '/npm/tiny': JSON.stringify({ name: 'tiny', 'dist-tags': { latest: '1.0.0' }, versions: { '1.0.0': { name: 'tiny', version: '1.0.0', dist: { tarball: `https://${host}/tiny.tgz` } } } }),
+  };
+  return {
+    listener: (request, response) => {
+      const path = (request.url ?? '').split('?')[0] ?? '';
+      const page = pages[path];
+      if (page !== undefined) return void response.setHeader('Content-Type', path.startsWith('/npm') ? 'application/json' : 'text/html').end(page);
+      if (path.includes('..')) return void response.writeHead(400).end();
+      readFile(join(root, path)).then((bytes) => response.end(bytes), () => response.writeHead(404).end(`hello from ${request.headers.host ?? ''}${path}\n`));
+    },
+    async [Symbol.asyncDispose]() {
+      await rm(root, { recursive: true, force: true });
+    },
+  };
+}
