@@ -1,7 +1,7 @@
 // Cuts the two streams of a shell process into runs, at marks that only the shell could have printed.
 //
-// A mark is `MARKER:CODE` and a newline, MARKER 128 random bits made for one run. What bash shows of the text that prints
-// it (set -v, set -x, a DEBUG trap) has no number behind the marker, and so is no mark.
+// A mark is `MARKER:CODE` and a newline, MARKER 128 random bits made for one run. What bash shows of the text
+// that prints it (set -v, set -x, a DEBUG trap) has no number behind the marker, and so is no mark.
 
 import { StringDecoder } from 'node:string_decoder';
 import { ModelOutput } from './protocol/model-output.ts';

@@ -249,9 +249,9 @@ function setPath(target: Record<string, unknown>, path: readonly string[], value
     return;
   }
   const next = target[head];
-  const child = typeof next === 'object' && next !== null ? { ...next } : {};
+  const child: Record<string, unknown> = typeof next === 'object' && next !== null ? { ...next } : {};
   target[head] = child;
-  setPath(child as Record<string, unknown>, rest, value);
+  setPath(child, rest, value);
 }
 
 /** JSON, or the text itself where the key takes text: a name like `1` or `true` stays one. */

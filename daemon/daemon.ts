@@ -188,7 +188,7 @@ export async function startDaemon(config: Config, environment: DaemonEnvironment
     undo.push(() => rm(addressPathOf(stateDir), { force: true }));
     log.info({ http, stateDir, instanceId, engine: engine.driver.endpoint, engineVersion: engine.info.serverVersion, store: store.kind, adopted }, 'daemon ready');
     audit.append({ kind: 'daemon.start', version, instanceId, adopted });
-    undo.push(() => void audit.append({ kind: 'daemon.stop', instanceId }));
+    undo.push(() => audit.append({ kind: 'daemon.stop', instanceId }));
     return { url: http.replace('http', 'ws'), http, stateDir, engine: engine.driver.endpoint, stop: undoAll };
   } catch (error) {
     // What an earlier daemon left running is not ended because this one could not start.

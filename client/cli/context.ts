@@ -5,7 +5,7 @@ import type { Cloister } from '../client.ts';
 
 /** A terminal, or something that stands in for one. */
 export type CliOutput = Writable & { readonly isTTY?: boolean; readonly columns?: number; readonly rows?: number };
-export type CliInput = Readable & { readonly isTTY?: boolean; setRawMode?(isRaw: boolean): unknown };
+export type CliInput = Readable & { readonly isTTY?: boolean; readonly fd?: number; setRawMode?(isRaw: boolean): unknown };
 
 export interface CliContext {
   /** Connects with the global --url and --token. */

@@ -1,5 +1,6 @@
 // Connects the user's terminal to a command's: keys in, screen out, size kept the same.
 
+import { spawnSync } from 'node:child_process';
 import type { Execution } from '../execution.ts';
 import type { PtySize } from '../protocol/index.ts';
 import type { Sandbox } from '../sandbox.ts';
@@ -30,7 +31,7 @@ export async function runInTerminal(context: CliContext, sandbox: Sandbox, comma
 }
 
 /** Every key goes through, Ctrl-C too: it is for the command. */
-function passKeys({ stdin }: CliContext, execution: Execution): () => void {
+function passKeys({ stdin, out }: CliContext, execution: Execution): () => void {
   const onData = (bytes: Uint8Array): void => {
     stdin.pause();
     execution.write(bytes).then(
@@ -42,7 +43,12 @@ function passKeys({ stdin }: CliContext, execution: Execution): () => void {
     // A closed handle has nothing to be told.
     execution.write('\u0004').catch(() => undefined);
   };
-  if (stdin.isTTY === true) stdin.setRawMode?.(true);
+  if (stdin.isTTY === true) {
+    stdin.setRawMode?.(true);
+    // Node's raw mode turns LF into CR LF still, which moves the cursor where a program that draws does not want it. It
+    // undoes this together with its own changes; without stty, drawing is a little off.
+    if (out.isTTY === true && stdin.fd !== undefined) spawnSync('stty', ['-opost'], { stdio: [stdin.fd, 'ignore', 'ignore'] });
+  }
   stdin.on('data', onData);
   stdin.on('end', onEnd);
   return () => {

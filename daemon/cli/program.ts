@@ -43,7 +43,7 @@ export async function runCli(args: readonly string[], cli: CliProcess): Promise<
     out: cli.out,
     err: cli.err,
     stdin: cli.stdin,
-    onSignal: cli.onSignal,
+    onSignal: (listener) => cli.onSignal(listener),
     get json() {
       return given.json === true;
     },

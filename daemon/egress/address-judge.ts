@@ -1,8 +1,7 @@
 // Is an address the public internet, or one the operator allows? Pure and total: what is no address is denied.
 
-import { parseAddress } from '../policy/host-name.ts';
 import { type AddressBlock, GLOBAL_UNICAST, NEVER_ALLOWED, NOT_PUBLIC } from './address-table.ts';
-import { type Cidr, covers, groupsOf, isWithin, parseCidr } from './cidr.ts';
+import { addressKey, type Cidr, covers, groupsOf, isWithin, parseCidr } from './cidr.ts';
 import { allow, deny, type Verdict } from './verdict.ts';
 
 export interface AddressRules {
@@ -10,7 +9,7 @@ export interface AddressRules {
   readonly allowPrivate: readonly Cidr[];
   /** Ranges that operators closed. */
   readonly blocked: readonly Cidr[];
-  /** Canonical texts of the host's own addresses, public ones included. */
+  /** addressKey of the host's own addresses, public ones included. */
   readonly own: ReadonlySet<string>;
 }
 
@@ -21,8 +20,13 @@ interface Block {
 
 const tableOf = (blocks: readonly AddressBlock[]): readonly Block[] =>
   blocks.map(({ cidr, kind }) => ({ cidr: parseCidr(cidr) ?? unreadable(cidr), kind }));
+/** By the number of groups, so that no address is held against the other family's ranges. */
+const byFamily = (blocks: readonly Block[]): Readonly<Record<number, readonly Block[]>> => ({
+  2: blocks.filter(({ cidr }) => !cidr.isIpv6), 8: blocks.filter(({ cidr }) => cidr.isIpv6),
+});
 const NEVER = tableOf(NEVER_ALLOWED);
-const CLOSED = tableOf(NOT_PUBLIC);
+const NEVER_BY_FAMILY = byFamily(NEVER);
+const CLOSED_BY_FAMILY = byFamily(tableOf(NOT_PUBLIC));
 const GLOBAL = parseCidr(GLOBAL_UNICAST) ?? unreadable(GLOBAL_UNICAST);
 
 /** A range that no operator can open, or null. */
@@ -31,25 +35,29 @@ export function neverAllowed(cidr: Cidr): string | null {
 }
 
 export function judgeAddress(text: string, rules: AddressRules): Verdict {
-  const address = parseAddress(text);
-  if (address === null) return deny('addressBlocked', 'builtin:notAnAddress');
-  const groups = groupsOf(address.text);
-  const within = (block: Block): boolean => isWithin(groups, block.cidr);
-  const denied = ({ cidr, kind }: Block): Verdict => deny('addressBlocked', `builtin:${kind}:${cidr.text}`);
-  const never = NEVER.find(within);
-  if (never !== undefined) return denied(never);
+  const groups = groupsOf(text);
+  if (groups === null) return deny('addressBlocked', 'builtin:notAnAddress');
+  const never = blockOf(groups, NEVER_BY_FAMILY);
+  if (never !== null) return denied(never);
   if (isCompatible(groups)) return deny('addressBlocked', 'builtin:embeddedIpv4:::/96');
   if (isIsatap(groups)) return deny('addressBlocked', 'builtin:embeddedIpv4:isatap');
   const blocked = rules.blocked.find((cidr) => isWithin(groups, cidr));
   if (blocked !== undefined) return deny('operatorBlocked', `operator:${blocked.text}`);
   const opened = rules.allowPrivate.find((cidr) => isWithin(groups, cidr));
   if (opened !== undefined) return allow(`operator:allowPrivate:${opened.text}`);
-  if (rules.own.has(address.text)) return deny('addressBlocked', 'builtin:ownAddress');
-  const closed = CLOSED.find(within);
-  if (closed !== undefined) return denied(closed);
+  if (rules.own.has(addressKey(groups))) return deny('addressBlocked', 'builtin:ownAddress');
+  const closed = blockOf(groups, CLOSED_BY_FAMILY);
+  if (closed !== null) return denied(closed);
   if (groups.length === 8 && !isWithin(groups, GLOBAL)) return deny('addressBlocked', 'builtin:notGlobal:outside 2000::/3');
   return allow('builtin:public');
 }
+
+function blockOf(groups: readonly number[], table: Readonly<Record<number, readonly Block[]>>): Block | null {
+  for (const block of table[groups.length] ?? []) if (isWithin(groups, block.cidr)) return block;
+  return null;
+}
+
+const denied = ({ cidr, kind }: Block): Verdict => deny('addressBlocked', `builtin:${kind}:${cidr.text}`);
 
 /** ::a.b.c.d, but not ::1. */
 function isCompatible(groups: readonly number[]): boolean {

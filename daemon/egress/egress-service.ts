@@ -2,10 +2,9 @@
 
 import type { Socket } from 'node:net';
 import { networkInterfaces } from 'node:os';
-import { parseAddress } from '../policy/host-name.ts';
 import { parseHostPattern } from '../policy/host-pattern.ts';
 import { parseHttpTarget, parseTunnelTarget, type Target } from './authority.ts';
-import { parseCidr } from './cidr.ts';
+import { addressKey, groupsOf, parseCidr } from './cidr.ts';
 import { connectSocket } from './dial.ts';
 import type { OperatorRules } from './judge.ts';
 import type { DecisionRecord, FromEgress, ToEgress } from './messages.ts';
@@ -126,5 +125,5 @@ function operatorRules({ allowPrivate, blocklistExtra }: Message<'configure'>): 
 
 function ownAddresses(): ReadonlySet<string> {
   const found = Object.values(networkInterfaces()).flatMap((interfaces) => interfaces ?? []);
-  return new Set(found.map(({ address }) => parseAddress(address.split('%')[0] ?? '')?.text ?? '').filter((text) => text !== ''));
+  return new Set(found.map(({ address }) => groupsOf(address.split('%')[0] ?? '')).filter((groups) => groups !== null).map(addressKey));
 }

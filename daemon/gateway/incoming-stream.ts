@@ -18,6 +18,8 @@ export class IncomingStream implements AsyncIterable<Uint8Array> {
   readonly id: number;
   readonly #sink: FrameSink;
   #chunks: Chunk[] = [];
+  /** Offset of the first frame; null: none has come. */
+  #first: number | null = null;
   /** Offset of the next frame; null: none has come. */
   #next: number | null = null;
   /** Offset of the first byte that is wanted; null until the reader has said so. */
@@ -43,6 +45,7 @@ export class IncomingStream implements AsyncIterable<Uint8Array> {
     const due = this.#next ?? Math.min(offset, this.#base ?? offset);
     if (this.#base === null && this.#next === null) this.#credit = offset + MAX_REPEATED + INITIAL_WINDOW;
     if (this.#isEnded || offset !== due || end > this.#credit) return false;
+    this.#first ??= offset;
     this.#next = end;
     // Safe because: the copy is bounded by the credit; a view would pin the whole message.
     if (frame.payload.byteLength > 0) this.#keep({ offset, bytes: Uint8Array.prototype.slice.call(frame.payload) });
@@ -59,8 +62,11 @@ export class IncomingStream implements AsyncIterable<Uint8Array> {
     this.#credit = base + INITIAL_WINDOW;
     const chunks = this.#chunks;
     this.#chunks = [];
-    if ((chunks[0]?.offset ?? base) > base) this.fail(new Error('the stream begins after the byte that is due'));
-    else for (const chunk of chunks) this.#keep(chunk);
+    if ((this.#first ?? base) > base) {
+      // Its end is the end of something else: what is missing must not be taken for never sent.
+      this.#isEnded = false;
+      this.fail(new Error('the stream begins after the byte that is due'));
+    } else for (const chunk of chunks) this.#keep(chunk);
     if (base > 0) void this.#sink.sendFrame(encodeFrame(FRAME_KIND.credit, 0, this.id, this.#credit));
     this.#wakeUp();
   }

@@ -14,8 +14,9 @@ const MAX_NAME = 253;
 const LABEL = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/;
 /** A last label that starts like a number is read as an address by some parser. */
 const LAST_LABEL = /^[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
-const IPV4 = /^(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})$/;
 const IPV6_CHARACTERS = /^[0-9A-Fa-f:.]{2,45}$/;
+const DOT = 0x2e;
+const ZERO = 0x30;
 const PORT = /^[1-9]\d{0,4}$/;
 
 /** `example.com`, `192.0.2.1` or `[2001:db8::1]`; null for everything else. */
@@ -39,8 +40,28 @@ export function parseAddress(text: string): Host | null {
 }
 
 function parseIpv4(text: string): Host | null {
-  const match = IPV4.exec(text);
-  return match !== null && match.slice(1).every((part) => Number(part) <= 255) ? { kind: 'address', text } : null;
+  return ipv4Number(text) === null ? null : { kind: 'address', text };
+}
+
+/** Four decimals without leading zeros, as 32 bits; null for everything else. */
+export function ipv4Number(text: string): number | null {
+  if (text.length > 15) return null;
+  let [value, part, digits, dots] = [0, 0, 0, 0];
+  for (let at = 0; at < text.length; at += 1) {
+    const code = text.charCodeAt(at);
+    if (code === DOT) {
+      if (digits === 0) return null;
+      value = value * 256 + part;
+      dots += 1;
+      [part, digits] = [0, 0];
+    } else {
+      if (code < ZERO || code > ZERO + 9 || (digits === 1 && part === 0)) return null;
+      part = part * 10 + (code - ZERO);
+      digits += 1;
+      if (part > 255) return null;
+    }
+  }
+  return dots === 3 && digits > 0 ? value * 256 + part : null;
 }
 
 function parseIpv6(text: string): Host | null {

@@ -138,8 +138,7 @@ export class ContainerSandbox implements RunningSandbox {
 
   /** The receipt matches: from now on it may be used, and the next daemon finds it. */
   async ready(receipt: Receipt, shell: 'bash' | 'sh'): Promise<void> {
-    await this.watch();
-    await this.#save({ receipt, shell });
+    await Promise.all([this.watch(), this.#save({ receipt, shell })]);
   }
 
   async close(workspace: WorkspaceRetention, reason: string): Promise<void> {

@@ -155,7 +155,7 @@ export class SessionPool {
     return this.#byId.get(id)?.session.controller ?? null;
   }
 
-  /** The client's controlled sessions lose their controller for now. */
+  /** The client's connection is lost: its sessions wait for it, for their grace. */
   controllerLost(clientId: string): void {
     for (const { session } of this.#byId.values()) if (session.controller === clientId) session.controllerLostAtMs = this.#options.clock.now();
   }
@@ -177,7 +177,7 @@ export class SessionPool {
     await this.#creations.onIdle();
     const entries = [...this.#byId.values()];
     // What closes already is closed to the end: half a sandbox is nothing the next daemon could go on with.
-    if (mode === 'keep') await Promise.allSettled(entries.map((entry) => entry.closing ?? entry.session.runningSandbox?.detach()));
+    if (mode === 'keep') await Promise.allSettled(entries.map(async (entry) => (entry.closing === null ? entry.session.runningSandbox?.detach() : entry.closing)));
     else await Promise.allSettled(entries.map((entry) => this.close(entry.session, 'the daemon stops')));
   }
 

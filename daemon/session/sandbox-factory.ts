@@ -80,10 +80,13 @@ export class SandboxFactory implements SandboxMaker {
       const grant = await this.#grant(order, record, image);
       const containerId = await driver.createContainer(containerSpec(grant), `cloister-${order.id}`, { signal });
       sandbox.created(containerId);
-      await driver.start(containerId, { signal });
-      await sandbox.link.waitUntilUp({ timeoutMs: START_LIMIT_MS, signal });
+      // Nothing of the tenant's runs before the receipt, so its quota can be read while the engine starts the container.
+      const [diskQuota] = await Promise.all([
+        workspaces.store.quota(workspace.record.id),
+        driver.start(containerId, { signal }).then(() => sandbox.link.waitUntilUp({ timeoutMs: START_LIMIT_MS, signal })),
+      ]);
       const receipt = await takeReceipt({
-        driver, containerId, grant, initReport: await sandbox.link.report(), diskQuota: await workspaces.store.quota(workspace.record.id),
+        driver, containerId, grant, initReport: await sandbox.link.report(), diskQuota,
         sign: (receipt) => signReceipt(receipt, this.#options.receiptKey), clock: this.#options.clock, daemonVersion: this.#options.daemonVersion,
       });
       const shell = this.#shells.get(image.id) ?? (await probeShell(sandbox.link));

@@ -22,7 +22,7 @@ export interface OpenWorkspaceStoreOptions {
   readonly poolBytes?: number | undefined;
   /** The operator accepts workspaces without a hard quota (`quota: "none"`). */
   readonly acceptNoQuota: boolean;
-  /** Free bytes under which nothing is created; 1 GiB unless given. */
+  /** Free bytes under which nothing is created; 1 GiB, or an eighth of a small pool, unless given. */
   readonly floorBytes?: number | undefined;
   /** Hard limit of a tenant over workspaces and snapshots; none unless given. */
   readonly tenantMaxBytes?: ((tenant: string) => number | null) | undefined;
@@ -31,7 +31,8 @@ export interface OpenWorkspaceStoreOptions {
 
 export async function openWorkspaceStore(options: OpenWorkspaceStoreOptions): Promise<WorkspaceStore> {
   const stateDir = await realpath(options.stateDir);
-  const floorBytes = options.floorBytes ?? DEFAULT_FLOOR_BYTES;
+  // A small pool must be able to admit something.
+  const floorBytes = options.floorBytes ?? Math.min(DEFAULT_FLOOR_BYTES, Math.floor((options.poolBytes ?? Number.POSITIVE_INFINITY) / 8));
   if (options.kind === 'directory') return await openDirectories(options, stateDir, floorBytes);
   const missing = await whyNoBtrfs();
   if (missing === undefined) {

@@ -57,7 +57,7 @@ static void append(struct output *o, uint32_t bytes, bool is_stderr) {
   if (is_stderr) o->stderr_bytes += bytes;
 }
 
-/* One read into the ring; false: nothing more for now. */
+/* One read into the ring; false: there is nothing more to read. */
 static bool read_once(struct exec *e, struct source *s, bool is_stderr) {
   struct output *o = &e->output;
   uint32_t at = (uint32_t)(o->end % WINDOW_BYTES);

@@ -37,12 +37,18 @@ if (unknown.length > 0) {
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
 const scope = new Scope();
 let isInterrupted = false;
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.once(signal, () => {
-    isInterrupted = true;
-    void scope.close().finally(() => process.exit(130));
-  });
-}
+const leave = (code: number): void => {
+  if (isInterrupted) return;
+  isInterrupted = true;
+  void scope.close().finally(() => process.exit(code));
+};
+process.on('SIGINT', () => leave(130));
+process.on('SIGTERM', () => leave(143));
+// What breaks while everything is being taken away must not keep the rest from being taken away.
+process.on('uncaughtException', (error) => {
+  if (!isInterrupted) process.stderr.write(`${error.stack ?? error.message}\n`);
+  leave(1);
+});
 
 const results: WorkloadResult[] = [];
 let exitCode = 0;

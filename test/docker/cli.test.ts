@@ -91,7 +91,7 @@ describe('with a session that is open', () => {
     expect(JSON.stringify(listed)).toContain(sandbox.id);
   });
 
-  test('SIGKILL of exec leaves nothing of its command once the grace is over', async () => {
+  test('a command whose exec was killed waits for its grace, and its session can find and end it', async () => {
     const { child, ended } = start(['exec', 'shared', '--', 'bash', '-c', 'echo up; exec -a cli-orphan sleep 600']);
     await once(child.stdout, 'readable');
     child.kill('SIGKILL');

@@ -9,7 +9,7 @@ import { startPrivateEngine } from '../../daemon/container/engine/private-engine
 import { createLog } from '../../daemon/observe/log.ts';
 import { prepareArtifacts } from '../../daemon/setup/prepare-artifacts.ts';
 
-export default async function setup(): Promise<() => Promise<void>> {
+export async function setup(): Promise<() => Promise<void>> {
   const packageRoot = join(import.meta.dirname, '../..');
   const cacheDir = process.env['CLOISTER_CACHE_DIR'] ?? '/var/cache/cloister';
   const log = createLog({ level: 'warn', destination: process.stderr });

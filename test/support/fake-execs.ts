@@ -54,7 +54,10 @@ export class FakeExecution {
       signal?.throwIfAborted();
       const event = this.#events[at];
       if (event === undefined) {
-        if (this.state === 'ended') return yield { kind: 'end', result: await this.result };
+        if (this.state === 'ended') {
+          yield { kind: 'end', result: await this.result };
+          return;
+        }
         await this.#changed.wait();
         continue;
       }

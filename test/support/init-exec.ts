@@ -1,7 +1,7 @@
 // One exec as the test peer of cloister-init sees it: its START, its output by stream, its one EXIT.
 
 import { DOWN, FLAG, UP } from '../../daemon/link/frames.ts';
-import type { Frame, InitPeer } from './init-peer.ts';
+import type { Frame } from './init-frame.ts';
 
 const START_BYTES = 32;
 const CREDIT_EVERY_BYTES = 128 * 1024;
@@ -30,6 +30,12 @@ export interface ExitReport {
   readonly lingering: number;
 }
 
+/** What an exec needs of the peer that started it. */
+export interface ExecPeer {
+  send(type: number, flags: number, id: number, body?: Buffer): void;
+  credit(exec: InitExec): void;
+}
+
 export class InitExec {
   readonly id: number;
   readonly body: Buffer;
@@ -43,12 +49,12 @@ export class InitExec {
   stdinClosed = false;
   /** False: neither credit nor acknowledgement is sent by itself. */
   replies = true;
-  readonly #peer: InitPeer;
+  readonly #peer: ExecPeer;
   readonly #chunks: { stdout: Buffer[]; stderr: Buffer[] } = { stdout: [], stderr: [] };
   readonly #settle: { exit: (r: ExitReport) => void; gone: () => void; started: (pid: number) => void };
   #wake = (): void => undefined;
 
-  constructor(peer: InitPeer, id: number, body: Buffer) {
+  constructor(peer: ExecPeer, id: number, body: Buffer) {
     this.#peer = peer;
     this.id = id;
     this.body = body;

@@ -8,17 +8,11 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { DOWN, FLAG, UP } from '../../daemon/link/frames.ts';
 import { InitContainer } from './init-container.ts';
+import type { Frame } from './init-frame.ts';
 import { InitExec, type StartOptions, startBody } from './init-exec.ts';
 
 const HEADER_BYTES = 12;
 const KILL_TREE = 1;
-
-export interface Frame {
-  readonly type: number;
-  readonly flags: number;
-  readonly id: number;
-  readonly body: Buffer;
-}
 
 export interface ExecStatus {
   readonly id: number;

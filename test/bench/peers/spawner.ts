@@ -34,10 +34,12 @@ export async function startSpawner(stage: Stage): Promise<string> {
 export class SpawnerClient {
   readonly #socket: Socket;
   #answered: ((code: number) => void) | null = null;
+  #failed: ((cause: Error) => void) | null = null;
 
   private constructor(socket: Socket) {
     this.#socket = socket;
     socket.on('data', (bytes: Buffer) => this.#answered?.(bytes[0] ?? 255));
+    socket.on('error', (cause) => this.#failed?.(cause));
   }
 
   static async connect(socketPath: string): Promise<SpawnerClient> {
@@ -47,8 +49,9 @@ export class SpawnerClient {
   }
 
   async run(): Promise<void> {
-    const code = await new Promise<number>((resolve) => {
+    const code = await new Promise<number>((resolve, reject) => {
       this.#answered = resolve;
+      this.#failed = reject;
       this.#socket.write(Uint8Array.of(0));
     });
     if (code !== 0) throw new Error(`Cannot run /bin/true in the spawner: exit code ${code}`);

@@ -5,13 +5,13 @@ import { describe, expect, test } from 'vitest';
 import { admit } from '../../../daemon/egress/admission.ts';
 import { neverAllowed } from '../../../daemon/egress/address-judge.ts';
 import { parseHttpTarget, parseTunnelTarget } from '../../../daemon/egress/authority.ts';
-import { parseCidr } from '../../../daemon/egress/cidr.ts';
+import { addressKey, groupsOf, parseCidr } from '../../../daemon/egress/cidr.ts';
 import { compilePolicy, judgeAddresses, judgeTarget, type OperatorRules } from '../../../daemon/egress/judge.ts';
 import type { GrantedEgress } from '../../../daemon/policy/egress-policy.ts';
 import { parseHostPattern } from '../../../daemon/policy/host-pattern.ts';
 import { egressCases, OWN_ADDRESS, PUBLIC_ADDRESS, targetOf, zoneOf } from '../../support/egress-cases.ts';
 
-const NONE: OperatorRules = { allowPrivate: [], blocked: [], blockedHosts: [], own: new Set([OWN_ADDRESS]) };
+const NONE: OperatorRules = { allowPrivate: [], blocked: [], blockedHosts: [], own: new Set([addressKey(groupsOf(OWN_ADDRESS)!)]) };
 const OPEN: GrantedEgress = { mode: 'open', allow: [], deny: [], ask: [] };
 const policy = (changes: Partial<GrantedEgress>): GrantedEgress => ({ mode: 'allowlist', allow: [], deny: [], ask: [], ...changes });
 const cidrs = (...texts: string[]) => texts.map((text) => parseCidr(text)!);

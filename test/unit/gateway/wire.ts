@@ -10,7 +10,7 @@ import { Connection } from '../../../daemon/gateway/connection.ts';
 import { createDispatch } from '../../../daemon/gateway/handlers.ts';
 import type { PreviewServer } from '../../../daemon/gateway/ports/preview-server.ts';
 import { ClientRegistry } from '../../../daemon/session/client-registry.ts';
-import type { PoolOptions } from '../../../daemon/session/pool.ts';
+import type { HandlerContext } from '../../../daemon/gateway/handler.ts';
 import { settled } from '../../support/fake-clock.ts';
 import { poolHarness, principal, silentLog, type PoolHarness } from '../../support/fake-sandbox.ts';
 
@@ -113,7 +113,7 @@ export interface Gate extends PoolHarness {
   greet(who?: Principal, clientId?: string, disconnectGraceMs?: number): Promise<Client>;
 }
 
-export function gate(more: Partial<PoolOptions> & { perTenant?: object } = {}): Gate {
+export function gate(more: { readonly perTenant?: object } = {}): Gate {
   const connections: Connection[] = [];
   const harness = poolHarness({
     ...more,
@@ -126,7 +126,8 @@ export function gate(more: Partial<PoolOptions> & { perTenant?: object } = {}): 
   const { pool, clock, audit } = harness;
   const clients = new ClientRegistry({ clock });
   const previews = { urlFor: () => ({ url: 'http://preview', expiresAt: clock.now() }) } as unknown as PreviewServer;
-  const dispatch = createDispatch({ pool, clients, previews, audit: audit.log, clock, log: silentLog, version: 'test', heartbeatMs: 15_000, receiptKey: 'pem' });
+  const context = { pool, clients, previews, audit: audit.log, clock, log: silentLog, version: 'test', heartbeatMs: 15_000, receiptKey: 'pem' };
+  const dispatch = createDispatch(context as unknown as HandlerContext);
   const connect = (who = principal()): Client =>
     new Client((socket) => {
       const connection = new Connection({
