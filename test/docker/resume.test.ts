@@ -4,7 +4,7 @@ import { randomInt } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Cloister, type Execution } from '../../client/index.ts';
-import { startCuttingProxy } from '../support/cutting-proxy.ts';
+import { type CuttingProxy, startCuttingProxy } from '../support/cutting-proxy.ts';
 import { spawnTestDaemon, type SpawnedDaemon } from '../support/test-daemon.ts';
 
 /** The load form lasts a minute each. */
@@ -24,12 +24,15 @@ const PRINT_LINES = [
 ].join('\n');
 
 let daemon: SpawnedDaemon;
+let proxy: CuttingProxy;
 
 beforeAll(async () => {
-  daemon = await spawnTestDaemon();
+  proxy = await startCuttingProxy(() => Number(new URL(daemon.url).port));
+  daemon = await spawnTestDaemon({ config: { origins: [`http://127.0.0.1:${proxy.port}`] } });
 });
 afterAll(async () => {
   await daemon[Symbol.asyncDispose]();
+  await proxy[Symbol.asyncDispose]();
 });
 
 interface Lines {
@@ -55,7 +58,6 @@ function expectWhole({ stdout, stderr }: Lines): void {
 
 describe('while a command prints, and its client is', () => {
   test(`cut off ${CUTS} times at random, every line arrives once and in order, with one result`, async () => {
-    await using proxy = await startCuttingProxy(Number(new URL(daemon.url).port));
     const client = await Cloister.connect({ url: `ws://127.0.0.1:${proxy.port}`, token: await daemon.token('acme') });
     const sandbox = await client.open({ session: 'cut' });
     const execution = sandbox.exec(['python3', '-c', PRINT_LINES, String(SECONDS)]);

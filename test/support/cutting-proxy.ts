@@ -11,12 +11,12 @@ export interface CuttingProxy extends AsyncDisposable {
   cut(): number;
 }
 
-export async function startCuttingProxy(toPort: number): Promise<CuttingProxy> {
+export async function startCuttingProxy(toPort: () => number): Promise<CuttingProxy> {
   const sockets = new Set<Socket>();
   let connections = 0;
   const server = createServer((client) => {
     connections += 1;
-    const upstream = connect(toPort, '127.0.0.1');
+    const upstream = connect(toPort(), '127.0.0.1');
     for (const [from, to] of [
       [client, upstream],
       [upstream, client],
