@@ -4,7 +4,16 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout } from 'node:timers/promises';
 import { Connection } from './connection.ts';
 import { ClientError, SandboxError } from './errors.ts';
-import type { ConfirmAnswer, ConfirmRequest, EgressDecision, EventEnvelope, OpenResult, Params, Role, SandboxInfo } from './protocol/index.ts';
+import type {
+  ConfirmAnswer,
+  ConfirmRequest,
+  EgressDecision,
+  EventEnvelope,
+  OpenResult,
+  Params,
+  Role,
+  SandboxInfo,
+} from './protocol/index.ts';
 import { Sandbox, type CloseOptions, type ExtendOptions, type SandboxLease } from './sandbox.ts';
 
 const RESUME_MS = 600_000;

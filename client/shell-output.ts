@@ -61,7 +61,8 @@ class Side {
   }
 
   take(bytes: Uint8Array): void {
-    let rest = this.#held.byteLength === 0 ? Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength) : Buffer.concat([this.#held, bytes]);
+    let rest =
+      this.#held.byteLength === 0 ? Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength) : Buffer.concat([this.#held, bytes]);
     for (;;) {
       const at = rest.indexOf(this.#marker);
       if (at === -1) break;

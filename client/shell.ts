@@ -207,7 +207,9 @@ export class Shell {
 
   async #killStarted({ jobs }: RunOutput): Promise<void> {
     if (this.#pid === null) return;
-    await this.#host.exec(['sh', '-c', KILL_DESCENDANTS, 'sh', this.#pid, jobs.join(' ')], { timeoutMs: 5000 }).result.catch(() => undefined);
+    await this.#host
+      .exec(['sh', '-c', KILL_DESCENDANTS, 'sh', this.#pid, jobs.join(' ')], { timeoutMs: 5000 })
+      .result.catch(() => undefined);
   }
 }
 

@@ -16,140 +16,178 @@ import { BUILT_IN_PROFILES, DEFAULT_PROFILE, ProfileTable } from './policy/profi
 const AbsolutePath = z.string().max(4096).refine(isAbsolute, 'must be an absolute path');
 const Listen = z.string().regex(/^(\[[0-9a-f:]+\]|[a-z0-9.-]+):\d{1,5}$/i, 'must be HOST:PORT');
 const Ceiling = z
-  .strictObject({ sandboxes: z.int().min(1), memoryBytes: z.int().min(1), cpus: z.number().positive(), diskBytes: z.int().min(1), execs: z.int().min(1) })
+  .strictObject({
+    sandboxes: z.int().min(1),
+    memoryBytes: z.int().min(1),
+    cpus: z.number().positive(),
+    diskBytes: z.int().min(1),
+    execs: z.int().min(1),
+  })
   .partial();
 
-export const Config = z.strictObject({
-  /** Where the gateway listens; port 0 picks one. */
-  listen: Listen.default('127.0.0.1:7070'),
-  /** Everything durable; the engine must see it under the same path. At most 48 bytes, because unix sockets lie under it. */
-  stateDir: AbsolutePath.max(48).default('/var/lib/cloister'),
-  /** What set-up builds: base image, cloister-init. */
-  cacheDir: AbsolutePath.default('/var/cache/cloister'),
-  engine: z
-    .strictObject({
-      /** An engine to use; without it DOCKER_HOST, the default socket, then a private engine. */
-      socketPath: AbsolutePath.optional(),
-      /** Runtime of a sandbox that asks for none. */
-      runtime: Name.default('runc'),
-      /** Runtimes a session may ask for. */
-      runtimes: z.array(Name).max(8).default(['runc']),
-      /** `always`: own engine even if another one answers; `never`: refuse without one. */
-      private: z.enum(['auto', 'always', 'never']).default('auto'),
-    })
-    .prefault({}),
-  images: z
-    .strictObject({
-      /** Name -> reference or id in the engine; `base` is what set-up builds. */
-      allow: z.record(Name, z.string().max(512)).default({}),
-    })
-    .prefault({}),
-  /** Name -> profile, beside the built-in ones, which keep their meaning. */
-  profiles: ProfileTable.default({}),
-  defaults: z
-    .strictObject({
-      /** Profile of a session that asks for none. */
-      profile: Name.default(DEFAULT_PROFILE),
-      /** Image of a session that asks for none. */
-      image: Name.default('base'),
-      /** Limits of a session that asks for none. */
-      limits: Limits.partial().transform((limits): Limits => ({ ...DEFAULT_LIMITS, ...(limits as Partial<Limits>) })).prefault({}),
-    })
-    .prefault({}),
-  ceilings: z
-    .strictObject({
-      /** The most one sandbox may ask for. */
-      perSandbox: Limits.partial().prefault({}),
-      /** The sum over a tenant's sandboxes. */
-      perTenant: Ceiling.prefault({}),
-      /** The sum over all. */
-      host: Ceiling.prefault({}),
-    })
-    .prefault({}),
-  ports: z
-    .strictObject({
-      /** Where port previews are served, an origin apart from the API's; port 0 picks one. */
-      listen: Listen.default('127.0.0.1:0'),
-      /** NAME or NAME:PORT whose subdomains (`3000-ID.NAME`) reach that listener; nothing else may live under it. */
-      domain: z.string().max(190).regex(/^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:\d{1,5})?$/, 'must be a lower-case host name, with a port or without').default('localhost'),
-      /** How browsers reach it: `https` where something in front of the listener speaks TLS. */
-      scheme: z.enum(['http', 'https']).default('http'),
-    })
-    .prefault({}),
-  pool: z
-    .strictObject({
-      /** Sessions at once; above it the least recently used idle one is closed. */
-      maxSessions: z.int().min(1).max(10_000).default(500),
-      /** How long a session without command, file call or connection is kept. */
-      idleMs: z.int().min(1000).default(1_800_000),
-      /** How long a session is kept whatever it does; null: no end. */
-      ttlMs: z.int().min(1000).nullable().default(null),
-      /** How often sessions are looked at for their end. */
-      sweepMs: z.int().min(100).default(5000),
-      /** How long a controller that vanished keeps its lease. */
-      leaseGraceMs: z.int().min(0).default(30_000),
-      /** Containers created at once. */
-      creating: z.int().min(1).max(64).default(4),
-    })
-    .prefault({}),
-  workspace: z
-    .strictObject({
-      /** `auto`: btrfs, or directories where quota `none` is accepted. */
-      store: z.enum(['auto', 'btrfs', 'directory']).default('auto'),
-      /** The btrfs pool, a sparse file; `pool.btrfs` in the state directory unless given. */
-      poolFile: AbsolutePath.optional(),
-      /** Size of a new pool file; 64 GiB, or what the disk allows, unless given. */
-      poolBytes: z.int().min(256 * 1024 * 1024).optional(),
-      /** `none`: the operator accepts a store without disk quota. */
-      quota: z.enum(['hard', 'none']).default('hard'),
-      /** First and last uid that workspaces get. */
-      uidRange: z.tuple([z.int().min(1000), z.int().max(4_000_000_000)]).default([200_000, 265_535]),
-    })
-    .prefault({}),
-  permissions: z
-    .strictObject({
-      /** How long a confirmation is waited for; then it is a denial. */
-      confirmTimeoutMs: z.int().min(100).max(3_600_000).default(60_000),
-    })
-    .prefault({}),
-  egress: z
-    .strictObject({
-      /** Hosts, `*.suffixes` and ranges that no sandbox reaches, beyond the built-in ones. */
-      blocklistExtra: z.array(z.string().refine((text) => parseHostPattern(text) !== null || parseCidr(text) !== null, 'must be a host, *.suffix or range')).max(100_000).default([]),
-      /** Name servers, ADDRESS[:PORT]; those of the host unless given. */
-      resolver: z
-        .preprocess((value) => (typeof value === 'string' ? [value] : value), z.array(z.string().refine((text) => parseNameServer(text) !== null, 'must be ADDRESS or ADDRESS:PORT')).max(8))
-        .default([]),
-      /** Ranges that are no public internet and that sandboxes may reach all the same, if their policy names the host. */
-      allowPrivate: z
-        .array(z.string().refine((text) => parseCidr(text) !== null, 'must be a range like 10.1.0.0/16').refine((text) => !isNeverAllowed(text), 'can\'t be allowed: metadata or no place to send to'))
-        .max(256)
-        .default([]),
-      /** User and group of the egress process; outside workspace.uidRange. */
-      uid: z.int().min(1000).max(4_000_000_000).default(199_999),
-      /** What one sandbox may use: connections at once, requests per second, bytes in its life, milliseconds idle and alive per connection. */
-      limits: EgressLimits.partial().transform((limits): EgressLimits => ({ ...DEFAULT_EGRESS_LIMITS, ...(limits as Partial<EgressLimits>) })).prefault({}),
-    })
-    .prefault({}),
-  audit: z
-    .strictObject({
-      /** The audit log; in the state directory unless given. */
-      file: AbsolutePath.optional(),
-    })
-    .prefault({}),
-  log: z
-    .strictObject({
-      /** Least severe log lines that are written to stderr. */
-      level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
-    })
-    .prefault({}),
-  /** Browser origins that may connect besides the daemon's own. */
-  origins: z.array(z.url({ protocol: /^https?$/, error: 'must be an origin of http or https' })).max(32).default([]),
-  /** What SIGTERM does with sandboxes: leave them to the next daemon, or close them. */
-  onExit: z.enum(['keep', 'close']).default('close'),
-  /** How long SIGTERM waits for running commands. */
-  drainMs: z.int().min(0).max(3_600_000).default(10_000),
-}).refine(({ egress, workspace: { uidRange } }) => egress.uid < uidRange[0] || egress.uid > uidRange[1], { path: ['egress', 'uid'], message: 'lies in workspace.uidRange' });
+export const Config = z
+  .strictObject({
+    /** Where the gateway listens; port 0 picks one. */
+    listen: Listen.default('127.0.0.1:7070'),
+    /** Everything durable; the engine must see it under the same path. At most 48 bytes, because unix sockets lie under it. */
+    stateDir: AbsolutePath.max(48).default('/var/lib/cloister'),
+    /** What set-up builds: base image, cloister-init. */
+    cacheDir: AbsolutePath.default('/var/cache/cloister'),
+    engine: z
+      .strictObject({
+        /** An engine to use; without it DOCKER_HOST, the default socket, then a private engine. */
+        socketPath: AbsolutePath.optional(),
+        /** Runtime of a sandbox that asks for none. */
+        runtime: Name.default('runc'),
+        /** Runtimes a session may ask for. */
+        runtimes: z.array(Name).max(8).default(['runc']),
+        /** `always`: own engine even if another one answers; `never`: refuse without one. */
+        private: z.enum(['auto', 'always', 'never']).default('auto'),
+      })
+      .prefault({}),
+    images: z
+      .strictObject({
+        /** Name -> reference or id in the engine; `base` is what set-up builds. */
+        allow: z.record(Name, z.string().max(512)).default({}),
+      })
+      .prefault({}),
+    /** Name -> profile, beside the built-in ones, which keep their meaning. */
+    profiles: ProfileTable.default({}),
+    defaults: z
+      .strictObject({
+        /** Profile of a session that asks for none. */
+        profile: Name.default(DEFAULT_PROFILE),
+        /** Image of a session that asks for none. */
+        image: Name.default('base'),
+        /** Limits of a session that asks for none. */
+        limits: Limits.partial()
+          .transform((limits): Limits => ({ ...DEFAULT_LIMITS, ...(limits as Partial<Limits>) }))
+          .prefault({}),
+      })
+      .prefault({}),
+    ceilings: z
+      .strictObject({
+        /** The most one sandbox may ask for. */
+        perSandbox: Limits.partial().prefault({}),
+        /** The sum over a tenant's sandboxes. */
+        perTenant: Ceiling.prefault({}),
+        /** The sum over all. */
+        host: Ceiling.prefault({}),
+      })
+      .prefault({}),
+    ports: z
+      .strictObject({
+        /** Where port previews are served, an origin apart from the API's; port 0 picks one. */
+        listen: Listen.default('127.0.0.1:0'),
+        /** NAME or NAME:PORT whose subdomains (`3000-ID.NAME`) reach that listener; nothing else may live under it. */
+        domain: z
+          .string()
+          .max(190)
+          .regex(/^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:\d{1,5})?$/, 'must be a lower-case host name, with a port or without')
+          .default('localhost'),
+        /** How browsers reach it: `https` where something in front of the listener speaks TLS. */
+        scheme: z.enum(['http', 'https']).default('http'),
+      })
+      .prefault({}),
+    pool: z
+      .strictObject({
+        /** Sessions at once; above it the least recently used idle one is closed. */
+        maxSessions: z.int().min(1).max(10_000).default(500),
+        /** How long a session without command, file call or connection is kept. */
+        idleMs: z.int().min(1000).default(1_800_000),
+        /** How long a session is kept whatever it does; null: no end. */
+        ttlMs: z.int().min(1000).nullable().default(null),
+        /** How often sessions are looked at for their end. */
+        sweepMs: z.int().min(100).default(5000),
+        /** How long a controller that vanished keeps its lease. */
+        leaseGraceMs: z.int().min(0).default(30_000),
+        /** Containers created at once. */
+        creating: z.int().min(1).max(64).default(4),
+      })
+      .prefault({}),
+    workspace: z
+      .strictObject({
+        /** `auto`: btrfs, or directories where quota `none` is accepted. */
+        store: z.enum(['auto', 'btrfs', 'directory']).default('auto'),
+        /** The btrfs pool, a sparse file; `pool.btrfs` in the state directory unless given. */
+        poolFile: AbsolutePath.optional(),
+        /** Size of a new pool file; 64 GiB, or what the disk allows, unless given. */
+        poolBytes: z
+          .int()
+          .min(256 * 1024 * 1024)
+          .optional(),
+        /** `none`: the operator accepts a store without disk quota. */
+        quota: z.enum(['hard', 'none']).default('hard'),
+        /** First and last uid that workspaces get. */
+        uidRange: z.tuple([z.int().min(1000), z.int().max(4_000_000_000)]).default([200_000, 265_535]),
+      })
+      .prefault({}),
+    permissions: z
+      .strictObject({
+        /** How long a confirmation is waited for; then it is a denial. */
+        confirmTimeoutMs: z.int().min(100).max(3_600_000).default(60_000),
+      })
+      .prefault({}),
+    egress: z
+      .strictObject({
+        /** Hosts, `*.suffixes` and ranges that no sandbox reaches, beyond the built-in ones. */
+        blocklistExtra: z
+          .array(
+            z.string().refine((text) => parseHostPattern(text) !== null || parseCidr(text) !== null, 'must be a host, *.suffix or range'),
+          )
+          .max(100_000)
+          .default([]),
+        /** Name servers, ADDRESS[:PORT]; those of the host unless given. */
+        resolver: z
+          .preprocess(
+            (value) => (typeof value === 'string' ? [value] : value),
+            z.array(z.string().refine((text) => parseNameServer(text) !== null, 'must be ADDRESS or ADDRESS:PORT')).max(8),
+          )
+          .default([]),
+        /** Ranges that are no public internet and that sandboxes may reach all the same, if their policy names the host. */
+        allowPrivate: z
+          .array(
+            z
+              .string()
+              .refine((text) => parseCidr(text) !== null, 'must be a range like 10.1.0.0/16')
+              .refine((text) => !isNeverAllowed(text), "can't be allowed: metadata or no place to send to"),
+          )
+          .max(256)
+          .default([]),
+        /** User and group of the egress process; outside workspace.uidRange. */
+        uid: z.int().min(1000).max(4_000_000_000).default(199_999),
+        /** What one sandbox may use: connections at once, requests per second, bytes in its life, milliseconds idle and alive per connection. */
+        limits: EgressLimits.partial()
+          .transform((limits): EgressLimits => ({ ...DEFAULT_EGRESS_LIMITS, ...(limits as Partial<EgressLimits>) }))
+          .prefault({}),
+      })
+      .prefault({}),
+    audit: z
+      .strictObject({
+        /** The audit log; in the state directory unless given. */
+        file: AbsolutePath.optional(),
+      })
+      .prefault({}),
+    log: z
+      .strictObject({
+        /** Least severe log lines that are written to stderr. */
+        level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
+      })
+      .prefault({}),
+    /** Browser origins that may connect besides the daemon's own. */
+    origins: z
+      .array(z.url({ protocol: /^https?$/, error: 'must be an origin of http or https' }))
+      .max(32)
+      .default([]),
+    /** What SIGTERM does with sandboxes: leave them to the next daemon, or close them. */
+    onExit: z.enum(['keep', 'close']).default('close'),
+    /** How long SIGTERM waits for running commands. */
+    drainMs: z.int().min(0).max(3_600_000).default(10_000),
+  })
+  .refine(({ egress, workspace: { uidRange } }) => egress.uid < uidRange[0] || egress.uid > uidRange[1], {
+    path: ['egress', 'uid'],
+    message: 'lies in workspace.uidRange',
+  });
 export type Config = z.infer<typeof Config>;
 
 /** Environment names that are not configuration keys. */
@@ -198,13 +236,16 @@ export function loadConfig(sources: ConfigSources): Config {
 /** Values that are fine by themselves and could not work together: found now, not at the first session. */
 function contradictions({ engine, images, profiles, defaults, ceilings, workspace }: Config): string[] {
   const problems: string[] = [];
-  if (!Object.hasOwn(BUILT_IN_PROFILES, defaults.profile) && !Object.hasOwn(profiles, defaults.profile)) problems.push(`defaults.profile: ${defaults.profile} is neither built in nor in profiles`);
-  if (defaults.image !== 'base' && !Object.hasOwn(images.allow, defaults.image)) problems.push(`defaults.image: ${defaults.image} is not in images.allow`);
+  if (!Object.hasOwn(BUILT_IN_PROFILES, defaults.profile) && !Object.hasOwn(profiles, defaults.profile))
+    problems.push(`defaults.profile: ${defaults.profile} is neither built in nor in profiles`);
+  if (defaults.image !== 'base' && !Object.hasOwn(images.allow, defaults.image))
+    problems.push(`defaults.image: ${defaults.image} is not in images.allow`);
   if (!engine.runtimes.includes(engine.runtime)) problems.push(`engine.runtime: ${engine.runtime} is not in engine.runtimes`);
   if (workspace.uidRange[0] > workspace.uidRange[1]) problems.push('workspace.uidRange: the first uid is above the last');
   for (const key of Object.keys(defaults.limits) as (keyof Limits)[]) {
     const [value, maximum] = [defaults.limits[key], ceilings.perSandbox[key]];
-    if (value !== undefined && maximum !== undefined && value > maximum) problems.push(`defaults.limits.${key}: ${value} is above ceilings.perSandbox.${key}, ${maximum}`);
+    if (value !== undefined && maximum !== undefined && value > maximum)
+      problems.push(`defaults.limits.${key}: ${value} is above ceilings.perSandbox.${key}, ${maximum}`);
   }
   return problems;
 }
@@ -213,7 +254,8 @@ function readFile(path: string, problems: string[]): Record<string, unknown> {
   try {
     return z.record(z.string(), z.unknown()).parse(JSON.parse(readFileSync(path, 'utf8')));
   } catch (error) {
-    const cause = error instanceof z.ZodError ? 'is not a JSON object' : error instanceof Error ? error.message.split('\n')[0] : 'unreadable';
+    const cause =
+      error instanceof z.ZodError ? 'is not a JSON object' : error instanceof Error ? error.message.split('\n')[0] : 'unreadable';
     problems.push(`${path}: ${cause}`);
     return {};
   }

@@ -86,21 +86,40 @@ export async function startDaemon(config: Config, environment: DaemonEnvironment
     hasSandboxes = (await sandboxRecords.list()).records.length > 0;
 
     const engine = await openEngine({
-      stateDir, socketPath: config.engine.socketPath, dockerHost: environment.dockerHost, mode: config.engine.private, runtimes: config.engine.runtimes, log,
+      stateDir,
+      socketPath: config.engine.socketPath,
+      dockerHost: environment.dockerHost,
+      mode: config.engine.private,
+      runtimes: config.engine.runtimes,
+      log,
     });
     undo.push((onExit) => (onExit === 'close' ? engine.stop() : undefined));
-    const artifacts = await prepareArtifacts({ driver: engine.driver, cacheDir: config.cacheDir, packageRoot: environment.packageRoot, arch: environment.arch, onProgress: (line) => log.info({ line }, 'preparing') });
+    const artifacts = await prepareArtifacts({
+      driver: engine.driver,
+      cacheDir: config.cacheDir,
+      packageRoot: environment.packageRoot,
+      arch: environment.arch,
+      onProgress: (line) => log.info({ line }, 'preparing'),
+    });
 
     const runtimeDirs = await RuntimeDirs.open({ stateDir, initBinary: artifacts.initPath, log });
     undo.push((onExit) => (onExit === 'close' ? runtimeDirs.dispose() : undefined));
     const store = await openWorkspaceStore({
-      stateDir, kind: config.workspace.store, poolFile: config.workspace.poolFile, poolBytes: config.workspace.poolBytes, acceptNoQuota: config.workspace.quota === 'none',
-      tenantMaxBytes: () => config.ceilings.perTenant.diskBytes ?? null, log,
+      stateDir,
+      kind: config.workspace.store,
+      poolFile: config.workspace.poolFile,
+      poolBytes: config.workspace.poolBytes,
+      acceptNoQuota: config.workspace.quota === 'none',
+      tenantMaxBytes: () => config.ceilings.perTenant.diskBytes ?? null,
+      log,
     });
     undo.push((onExit) => (onExit === 'close' ? store.dispose() : undefined));
     const workspaceRecords = await WorkspaceRecords.open({ stateDir, log });
     const [first, last] = config.workspace.uidRange;
-    const uids = new UidAllocator({ first, last }, workspaceRecords.list().map((record) => record.uid));
+    const uids = new UidAllocator(
+      { first, last },
+      workspaceRecords.list().map((record) => record.uid),
+    );
     const workspaces = new WorkspaceKeeper({ store, records: workspaceRecords, uids, clock, log });
 
     const audit = AuditLog.open(config.audit.file ?? auditPathOf(stateDir), clock);
@@ -108,7 +127,9 @@ export async function startDaemon(config: Config, environment: DaemonEnvironment
     const tokenKeys = await loadSigningKeys(keyPathOf(stateDir));
     const receiptKeys = await loadSigningKeys(receiptKeyPathOf(stateDir));
     const confirmations = new Confirmations({
-      clock, audit, timeoutMs: config.permissions.confirmTimeoutMs,
+      clock,
+      audit,
+      timeoutMs: config.permissions.confirmTimeoutMs,
       deliver: (request) => {
         const connection = connectionOf(pool.controllerOf(request.sandboxId) ?? '');
         connection?.sendEvent({ event: 'confirm.request', request });
@@ -118,16 +139,47 @@ export async function startDaemon(config: Config, environment: DaemonEnvironment
     const egress = startableEgress(config, clock, log);
     undo.push(() => egress.stop());
     const factory = new SandboxFactory({
-      driver: engine.driver, instanceId, stateDir, seccompDir: join(environment.packageRoot, 'seccomp'), runtimeDirs, workspaces,
-      records: sandboxRecords, spools: new SpoolStore({ dir: join(stateDir, 'spool'), log }), receiptKey: receiptKeys.privateKey, clock, log, daemonVersion: version, egress,
+      driver: engine.driver,
+      instanceId,
+      stateDir,
+      seccompDir: join(environment.packageRoot, 'seccomp'),
+      runtimeDirs,
+      workspaces,
+      records: sandboxRecords,
+      spools: new SpoolStore({ dir: join(stateDir, 'spool'), log }),
+      receiptKey: receiptKeys.privateKey,
+      clock,
+      log,
+      daemonVersion: version,
+      egress,
       onEgress: ({ id, tenant, session, labels, policy }, { at: startedAt, ...decision }) => {
-        audit.append({ kind: 'egress.decision', tenant, session, sandboxId: id, policySha256: policy.sha256, labels, startedAt, ...decision });
-        connectionOf(pool.controllerOf(id) ?? '')?.sendEvent({ event: 'egress.decision', sandbox: id, decision: { at: startedAt, ...decision } });
+        audit.append({
+          kind: 'egress.decision',
+          tenant,
+          session,
+          sandboxId: id,
+          policySha256: policy.sha256,
+          labels,
+          startedAt,
+          ...decision,
+        });
+        connectionOf(pool.controllerOf(id) ?? '')?.sendEvent({
+          event: 'egress.decision',
+          sandbox: id,
+          decision: { at: startedAt, ...decision },
+        });
       },
       onAsk: ({ id, tenant, session, labels, policy }, { host, port, method, path, rule, reason, execId }) =>
         confirmations.ask(
           {
-            kind: 'egress', sandboxId: id, session, tool: 'egress', summary: `connect to ${host}:${port}`, rule, reason, ...(execId === undefined ? {} : { execId }),
+            kind: 'egress',
+            sandboxId: id,
+            session,
+            tool: 'egress',
+            summary: `connect to ${host}:${port}`,
+            rule,
+            reason,
+            ...(execId === undefined ? {} : { execId }),
             arguments: { host, port, ...(method === undefined ? {} : { method }), ...(path === undefined ? {} : { path }) },
           },
           { tenant, session, labels, policySha256: policy.sha256 },
@@ -142,12 +194,29 @@ export async function startDaemon(config: Config, environment: DaemonEnvironment
       maxima: config.ceilings.perSandbox,
     };
     const clients = new ClientRegistry({ clock });
-    const connectionOf = (clientId: string): Connection | undefined => [...gateway.connections()].find((connection) => connection.client?.id === clientId);
+    const connectionOf = (clientId: string): Connection | undefined =>
+      [...gateway.connections()].find((connection) => connection.client?.id === clientId);
     const pool = new SessionPool({
-      maker: factory, policySource: () => policySource, quotas: new Quotas(config.ceilings), clock, log, audit,
-      maxSessions: config.pool.maxSessions, ttlMs: config.pool.ttlMs, sweepMs: config.pool.sweepMs, leaseGraceMs: config.pool.leaseGraceMs, creating: config.pool.creating,
+      maker: factory,
+      policySource: () => policySource,
+      quotas: new Quotas(config.ceilings),
+      clock,
+      log,
+      audit,
+      maxSessions: config.pool.maxSessions,
+      ttlMs: config.pool.ttlMs,
+      sweepMs: config.pool.sweepMs,
+      leaseGraceMs: config.pool.leaseGraceMs,
+      creating: config.pool.creating,
       onEnded: (session, reason) => {
-        for (const connection of gateway.connections()) if (connection.roles.forget(session.id)) connection.sendEvent({ event: 'session.ended', sandbox: session.id, code: session.state === 'failed' ? 'SANDBOX_FAILED' : 'SESSION_EXPIRED', reason });
+        for (const connection of gateway.connections())
+          if (connection.roles.forget(session.id))
+            connection.sendEvent({
+              event: 'session.ended',
+              sandbox: session.id,
+              code: session.state === 'failed' ? 'SANDBOX_FAILED' : 'SESSION_EXPIRED',
+              reason,
+            });
       },
       onLeaseLost: (session, former) => {
         connectionOf(former)?.sendEvent({ event: 'session.leaseLost', sandbox: session.id });
@@ -155,23 +224,53 @@ export async function startDaemon(config: Config, environment: DaemonEnvironment
     });
     const verify = (token: string) => verifyToken(tokenKeys, token, clock.now());
     const previews = new PreviewServer({
-      ...splitAddress(config.ports.listen), scheme: config.ports.scheme, domain: config.ports.domain, key: previewKey(tokenKeys.privateKey), verify,
-      find: (sandbox, principal) => pool.find(sandbox, principal), clock, log,
+      ...splitAddress(config.ports.listen),
+      scheme: config.ports.scheme,
+      domain: config.ports.domain,
+      key: previewKey(tokenKeys.privateKey),
+      verify,
+      find: (sandbox, principal) => pool.find(sandbox, principal),
+      clock,
+      log,
     });
     const refusals = new RefusalRecord({ append: (entry) => recordAnyway({ audit, log }, entry), clock });
-    const routes = new Routes({ pool, version, notReady: () => engine.driver.ping().then(() => [], (error: unknown) => [String(error)]) });
+    const routes = new Routes({
+      pool,
+      version,
+      notReady: () =>
+        engine.driver.ping().then(
+          () => [],
+          (error: unknown) => [String(error)],
+        ),
+    });
     const { host, port } = splitAddress(config.listen);
     const gateway = new Gateway({
-      host, port, origins: config.origins, clock, log, heartbeatMs: HEARTBEAT_MS, maxConnections: MAX_CONNECTIONS,
+      host,
+      port,
+      origins: config.origins,
+      clock,
+      log,
+      heartbeatMs: HEARTBEAT_MS,
+      maxConnections: MAX_CONNECTIONS,
       verify,
       dispatch: createDispatch({
-        pool, clients, audit, previews, confirmations, clock, log, version, heartbeatMs: HEARTBEAT_MS, receiptKey: receiptKeys.publicKey.export({ type: 'spki', format: 'pem' }).toString(),
+        pool,
+        clients,
+        audit,
+        previews,
+        confirmations,
+        clock,
+        log,
+        version,
+        heartbeatMs: HEARTBEAT_MS,
+        receiptKey: receiptKeys.publicKey.export({ type: 'spki', format: 'pem' }).toString(),
       }),
       route: (request, principal) => routes.answer(request, principal),
       onRefused: (refused) => refusals.add(refused),
       onDisconnected: (connection) => {
         const { client } = connection;
-        if (client !== null && clients.disconnected(client.id, connection.disconnect, () => pool.controllerGone(client.id))) pool.controllerLost(client.id);
+        if (client !== null && clients.disconnected(client.id, connection.disconnect, () => pool.controllerGone(client.id)))
+          pool.controllerLost(client.id);
       },
     });
     undo.push(async (onExit) => {
@@ -186,7 +285,10 @@ export async function startDaemon(config: Config, environment: DaemonEnvironment
     const http = `http://${address.host}:${address.port}`;
     await writeFileAtomic(addressPathOf(stateDir), JSON.stringify({ url: http.replace('http', 'ws') }));
     undo.push(() => rm(addressPathOf(stateDir), { force: true }));
-    log.info({ http, stateDir, instanceId, engine: engine.driver.endpoint, engineVersion: engine.info.serverVersion, store: store.kind, adopted }, 'daemon ready');
+    log.info(
+      { http, stateDir, instanceId, engine: engine.driver.endpoint, engineVersion: engine.info.serverVersion, store: store.kind, adopted },
+      'daemon ready',
+    );
     audit.append({ kind: 'daemon.start', version, instanceId, adopted });
     undo.push(() => audit.append({ kind: 'daemon.stop', instanceId }));
     return { url: http.replace('http', 'ws'), http, stateDir, engine: engine.driver.endpoint, stop: undoAll };
@@ -203,7 +305,11 @@ function startableEgress({ egress }: Config, clock: Clock, log: Log): EgressProc
   if (egress.allowPrivate.length > 0) log.warn({ allowPrivate: egress.allowPrivate }, 'sandboxes may reach these private ranges');
   return new EgressProcess({
     configuration: {
-      identity: { uid: egress.uid, gid: egress.uid }, servers: servers.slice(0, 8), allowPrivate: egress.allowPrivate, blocklistExtra: egress.blocklistExtra, limits: egress.limits,
+      identity: { uid: egress.uid, gid: egress.uid },
+      servers: servers.slice(0, 8),
+      allowPrivate: egress.allowPrivate,
+      blocklistExtra: egress.blocklistExtra,
+      limits: egress.limits,
     },
     clock,
     log,

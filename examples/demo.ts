@@ -11,7 +11,8 @@ const report = new Report((line) => process.stdout.write(`${line}\n`));
 const outcome = (result: ExecResult): string => `${result.outcome} ${result.exitCode ?? result.signal ?? ''}`.trim();
 
 const CALCULATOR = 'def add(a, b):\n    return a + b\n';
-const CALCULATOR_TEST = 'import unittest\nfrom calculator import add\n\nclass Adds(unittest.TestCase):\n    def test_add(self):\n        self.assertEqual(add(2, 3), 5)\n';
+const CALCULATOR_TEST =
+  'import unittest\nfrom calculator import add\n\nclass Adds(unittest.TestCase):\n    def test_add(self):\n        self.assertEqual(add(2, 3), 5)\n';
 const FORK_BOMB = 'bomb() { bomb | bomb & }; bomb; sleep 5';
 const ALLOCATE_1_GIB = ['python3', '-c', 'x = bytearray(1024**3); print(len(x))'];
 
@@ -25,15 +26,26 @@ try {
   const acme = await acmeClient.open({ session: 'build', limits: { memoryBytes: 512 * 1024 ** 2, pids: 128 } });
   const globex = await globexClient.open({ session: 'build' });
   const { receipt } = acme;
-  report.check('the receipt lists what the kernel enforces', 'uid not 0, no capability, NoNewPrivs, seccomp filter, only lo', `uid ${receipt.uid}, ${Object.values(receipt.capabilities).flat().length} capabilities, NoNewPrivs ${receipt.noNewPrivs}, seccomp mode ${receipt.seccomp.mode}, interfaces ${receipt.network.interfaces.join()}`,
-    receipt.uid !== 0 && Object.values(receipt.capabilities).flat().length === 0 && receipt.noNewPrivs && receipt.seccomp.mode === 2 && receipt.network.interfaces.join() === 'lo');
+  report.check(
+    'the receipt lists what the kernel enforces',
+    'uid not 0, no capability, NoNewPrivs, seccomp filter, only lo',
+    `uid ${receipt.uid}, ${Object.values(receipt.capabilities).flat().length} capabilities, NoNewPrivs ${receipt.noNewPrivs}, seccomp mode ${receipt.seccomp.mode}, interfaces ${receipt.network.interfaces.join()}`,
+    receipt.uid !== 0 &&
+      Object.values(receipt.capabilities).flat().length === 0 &&
+      receipt.noNewPrivs &&
+      receipt.seccomp.mode === 2 &&
+      receipt.network.interfaces.join() === 'lo',
+  );
 
   report.chapter('acme writes a small Python project, tests it, commits it');
   await acme.files.write('project/calculator.py', CALCULATOR);
   await acme.files.write('project/test_calculator.py', CALCULATOR_TEST);
   const tests = await acme.exec('python3 -m unittest -v', { cwd: 'project' });
   report.equal('its unit tests pass', 'exited 0', outcome(tests));
-  const commit = await acme.exec('git init -q && git add . && git -c user.name=acme -c user.email=acme@example.com commit -qm "Add calculator" && git log --oneline | wc -l', { cwd: 'project' });
+  const commit = await acme.exec(
+    'git init -q && git add . && git -c user.name=acme -c user.email=acme@example.com commit -qm "Add calculator" && git log --oneline | wc -l',
+    { cwd: 'project' },
+  );
   report.equal('git has one commit', '1', commit.stdout.trim());
 
   report.chapter('acme streams a 10-second build live');
@@ -44,7 +56,12 @@ try {
     report.show(chunk.text.trimEnd());
   }
   const spreadMs = (arrivals.at(-1) ?? 0) - (arrivals[0] ?? 0);
-  report.check('lines arrive while it runs', 'more than 8 s between the first and the last', `${(spreadMs / 1000).toFixed(1)} s`, spreadMs > 8000);
+  report.check(
+    'lines arrive while it runs',
+    'more than 8 s between the first and the last',
+    `${(spreadMs / 1000).toFixed(1)} s`,
+    spreadMs > 8000,
+  );
   report.equal('it ends by itself', 'exited 0', outcome(await build));
 
   report.chapter(`acme runs the test suite of ${REAL_PACKAGE.name}, a real package from npm`);

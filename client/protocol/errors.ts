@@ -23,7 +23,11 @@ export const ERROR_TABLE = {
   QUOTA_EXCEEDED: row(429, 'later', 'Close what is not needed or ask the operator for a higher ceiling.'),
   CAPACITY: row(503, 'later', 'The host is full; try again in a few seconds.'),
   IMAGE_NOT_ALLOWED: row(403, 'never', 'Use an image of the operator allowlist (images.allow).'),
-  PROFILE_UNKNOWN: row(400, 'never', 'Use a built-in profile (readonly, workspace-write-no-network, workspace-write) or one of the configuration.'),
+  PROFILE_UNKNOWN: row(
+    400,
+    'never',
+    'Use a built-in profile (readonly, workspace-write-no-network, workspace-write) or one of the configuration.',
+  ),
   POLICY_INVALID: row(400, 'never', 'Correct the policy; the message names the part that contradicts the profile.'),
   ENFORCEMENT_MISMATCH: row(500, 'never', 'The kernel does not enforce what was granted; an operator should run cloister doctor.'),
   ENGINE_UNAVAILABLE: row(503, 'later', 'The container engine does not answer; an operator should run cloister doctor.'),

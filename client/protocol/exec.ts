@@ -22,14 +22,32 @@ export const Env = z.record(EnvName, Text.max(128 * 1024)).refine((env) => Objec
 export type Env = z.infer<typeof Env>;
 
 /** A string runs under bash -c (sh -c without bash); an array is argv. */
-export const Command = z.union([Text.min(1).max(256 * 1024), z.array(Text.max(128 * 1024)).min(1).max(4096)]);
+export const Command = z.union([
+  Text.min(1).max(256 * 1024),
+  z
+    .array(Text.max(128 * 1024))
+    .min(1)
+    .max(4096),
+]);
 export type Command = z.infer<typeof Command>;
 
 export const PtySize = z.strictObject({ columns: z.int().min(1).max(1000), rows: z.int().min(1).max(1000) });
 export type PtySize = z.infer<typeof PtySize>;
 
 export const Signal = z.enum([
-  'SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGKILL', 'SIGUSR1', 'SIGUSR2', 'SIGPIPE', 'SIGALRM', 'SIGTERM', 'SIGCONT', 'SIGSTOP', 'SIGTSTP', 'SIGWINCH',
+  'SIGHUP',
+  'SIGINT',
+  'SIGQUIT',
+  'SIGKILL',
+  'SIGUSR1',
+  'SIGUSR2',
+  'SIGPIPE',
+  'SIGALRM',
+  'SIGTERM',
+  'SIGCONT',
+  'SIGSTOP',
+  'SIGTSTP',
+  'SIGWINCH',
 ]);
 export type Signal = z.infer<typeof Signal>;
 
@@ -46,7 +64,11 @@ export const ExecStart = z.strictObject({
   stdin: z.enum(['none', 'pipe']).default('none'),
   timeoutMs: z.int().min(1).max(0x7fff_ffff).optional(),
   idleTimeoutMs: z.int().min(1).max(0x7fff_ffff).optional(),
-  outputBytes: z.int().min(1024).max(1024 * 1024 * MIB).optional(),
+  outputBytes: z
+    .int()
+    .min(1024)
+    .max(1024 * 1024 * MIB)
+    .optional(),
   outputPolicy: z.enum(['drop', 'stop']).default('drop'),
   /** Answer with outcome `running` after this time; go on with exec.attach. */
   yieldMs: z.int().min(0).max(3_600_000).optional(),
@@ -98,14 +120,31 @@ export type FileChange = z.infer<typeof FileChange>;
 
 export const Note = z.strictObject({
   code: z.enum([
-    'workspaceFull', 'oomKill', 'supervisorLost', 'pidsLimit', 'tmpFull', 'secretsRedacted', 'egressDenied', 'outputTruncated', 'processesLeft',
+    'workspaceFull',
+    'oomKill',
+    'supervisorLost',
+    'pidsLimit',
+    'tmpFull',
+    'secretsRedacted',
+    'egressDenied',
+    'outputTruncated',
+    'processesLeft',
   ]),
   detail: z.string().optional(),
 });
 export type Note = z.infer<typeof Note>;
 
 export const Outcome = z.enum([
-  'exited', 'signalled', 'timedOut', 'idleTimedOut', 'oomKilled', 'running', 'outputCapped', 'killed', 'denied', 'lost',
+  'exited',
+  'signalled',
+  'timedOut',
+  'idleTimedOut',
+  'oomKilled',
+  'running',
+  'outputCapped',
+  'killed',
+  'denied',
+  'lost',
 ]);
 export type Outcome = z.infer<typeof Outcome>;
 
@@ -145,4 +184,3 @@ export const ExecInfo = z.strictObject({
   background: z.boolean(),
 });
 export type ExecInfo = z.infer<typeof ExecInfo>;
-

@@ -56,7 +56,10 @@ export const FilesWrite = z.strictObject({
   append: z.boolean().default(false),
   exclusive: z.boolean().default(false),
   /** SHA-256 (hex) the present content must have. */
-  ifMatch: z.string().regex(/^[0-9a-f]{64}$/).optional(),
+  ifMatch: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/)
+    .optional(),
 });
 export const FilesList = z.strictObject({
   ...target,
@@ -67,7 +70,12 @@ export const FilesStat = z.strictObject({ ...target, followSymlink: z.boolean().
 export const FilesMkdir = z.strictObject({ ...target, mode: Mode.optional(), parents: z.boolean().default(true) });
 export const FilesRemove = z.strictObject({ ...target, recursive: z.boolean().default(false), force: z.boolean().default(false) });
 export const FilesMove = z.strictObject({ ...target, to: FilePath, overwrite: z.boolean().default(false) });
-export const FilesCopy = z.strictObject({ ...target, to: FilePath, recursive: z.boolean().default(false), overwrite: z.boolean().default(false) });
+export const FilesCopy = z.strictObject({
+  ...target,
+  to: FilePath,
+  recursive: z.boolean().default(false),
+  overwrite: z.boolean().default(false),
+});
 export const FilesChmod = z.strictObject({ ...target, mode: Mode });
 export const FilesReadlink = z.strictObject(target);
 export const FilesSymlink = z.strictObject({ ...target, target: FilePath });

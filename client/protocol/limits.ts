@@ -7,17 +7,30 @@ const MIB = 1024 * 1024;
 /** Limits of one sandbox. All sizes are bytes. */
 export const Limits = z.strictObject({
   /** Hard memory limit, swap included; /tmp and /dev/shm count in it. */
-  memoryBytes: z.int().min(32 * MIB).max(1024 * 1024 * MIB),
+  memoryBytes: z
+    .int()
+    .min(32 * MIB)
+    .max(1024 * 1024 * MIB),
   /** CPUs' worth of time, fractions allowed. */
   cpus: z.number().min(0.05).max(256),
   /** Processes and threads at once. */
   pids: z.int().min(16).max(32_768),
   /** Workspace quota. */
-  diskBytes: z.int().min(MIB).max(16 * 1024 * 1024 * MIB),
+  diskBytes: z
+    .int()
+    .min(MIB)
+    .max(16 * 1024 * 1024 * MIB),
   /** Size of /tmp, in memory. */
-  tmpBytes: z.int().min(MIB).max(64 * 1024 * MIB),
+  tmpBytes: z
+    .int()
+    .min(MIB)
+    .max(64 * 1024 * MIB),
   /** Output of one command; above it `outputPolicy` decides. */
-  outputBytes: z.int().min(1024).max(1024 * 1024 * MIB).optional(),
+  outputBytes: z
+    .int()
+    .min(1024)
+    .max(1024 * 1024 * MIB)
+    .optional(),
   /** Commands at once. */
   execs: z.int().min(1).max(100),
 });

@@ -13,11 +13,17 @@ export const SessionName = Name.brand<'SessionName'>();
 export type SessionName = z.infer<typeof SessionName>;
 
 /** Chosen by the daemon: `sb_` and 20 characters of base 32. */
-export const SandboxId = z.string().regex(/^sb_[a-z2-7]{20}$/, 'is not a sandbox id').brand<'SandboxId'>();
+export const SandboxId = z
+  .string()
+  .regex(/^sb_[a-z2-7]{20}$/, 'is not a sandbox id')
+  .brand<'SandboxId'>();
 export type SandboxId = z.infer<typeof SandboxId>;
 
 /** Chosen by the client; the same id with the same request attaches instead of starting again. */
-export const ExecId = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'must match ^[A-Za-z0-9_-]{1,64}$').brand<'ExecId'>();
+export const ExecId = z
+  .string()
+  .regex(/^[A-Za-z0-9_-]{1,64}$/, 'must match ^[A-Za-z0-9_-]{1,64}$')
+  .brand<'ExecId'>();
 export type ExecId = z.infer<typeof ExecId>;
 
 /** Chosen by the client, unique among its open streams on one connection. */

@@ -5,12 +5,33 @@ import { ConfirmReply, ConfirmRequest } from './confirm.ts';
 import { ERROR_CODES } from './errors.ts';
 import { EgressDecision, ExecAttach, ExecInfo, ExecKill, ExecResize, ExecResult, ExecStart } from './exec.ts';
 import {
-  FileListing, FileStat, FilesChmod, FilesCopy, FilesList, FilesMkdir, FilesMove, FilesRead, FilesReadlink, FilesRemove, FilesStat,
-  FilesSymlink, FilesWrite,
+  FileListing,
+  FileStat,
+  FilesChmod,
+  FilesCopy,
+  FilesList,
+  FilesMkdir,
+  FilesMove,
+  FilesRead,
+  FilesReadlink,
+  FilesRemove,
+  FilesStat,
+  FilesSymlink,
+  FilesWrite,
 } from './files.ts';
 import { SandboxId, TenantName } from './names.ts';
 import { PortsUrl, PortsUrlResult } from './ports.ts';
-import { CloseRequest, EgressExplain, EgressInForce, EgressSet, ExtendRequest, ListRequest, OpenRequest, OpenResult, SandboxInfo } from './session.ts';
+import {
+  CloseRequest,
+  EgressExplain,
+  EgressInForce,
+  EgressSet,
+  ExtendRequest,
+  ListRequest,
+  OpenRequest,
+  OpenResult,
+  SandboxInfo,
+} from './session.ts';
 
 export const Role = z.enum(['tenant', 'observer', 'operator']);
 export type Role = z.infer<typeof Role>;
@@ -97,7 +118,12 @@ export const ResponseEnvelope = z.union([
 /** Unasked news. `stream.gap`: bytes from..to of the combined output are no longer kept. */
 export const EventEnvelope = z.discriminatedUnion('event', [
   z.strictObject({ event: z.literal('stream.gap'), stream: z.int(), from: z.int(), to: z.int() }),
-  z.strictObject({ event: z.literal('session.ended'), sandbox: SandboxId, code: z.enum(['SESSION_EXPIRED', 'SANDBOX_FAILED']), reason: z.string() }),
+  z.strictObject({
+    event: z.literal('session.ended'),
+    sandbox: SandboxId,
+    code: z.enum(['SESSION_EXPIRED', 'SANDBOX_FAILED']),
+    reason: z.string(),
+  }),
   z.strictObject({ event: z.literal('session.leaseLost'), sandbox: SandboxId }),
   z.strictObject({ event: z.literal('confirm.request'), request: ConfirmRequest }),
   z.strictObject({ event: z.literal('egress.decision'), sandbox: SandboxId, decision: EgressDecision }),

@@ -37,7 +37,10 @@ export const EgressExplain = z.strictObject({ sandbox: SandboxId, url: z.string(
 export const WorkspaceRetention = z.enum(['keep', 'delete']);
 export type WorkspaceRetention = z.infer<typeof WorkspaceRetention>;
 
-const Duration = z.int().min(1000).max(366 * 24 * 3_600_000);
+const Duration = z
+  .int()
+  .min(1000)
+  .max(366 * 24 * 3_600_000);
 
 export const OpenRequest = z.strictObject({
   session: SessionName,
@@ -51,7 +54,10 @@ export const OpenRequest = z.strictObject({
       name: Name.optional(),
       hostPath: z.string().max(4096).optional(),
       retain: WorkspaceRetention.optional(),
-      maxBytes: z.int().min(1024 * 1024).optional(),
+      maxBytes: z
+        .int()
+        .min(1024 * 1024)
+        .optional(),
     })
     .optional(),
   limits: LimitsRequest.optional(),

@@ -36,7 +36,8 @@ export class Routes {
       const problems = [...(this.#options.pool.isAccepting ? [] : ['the daemon is stopping']), ...(await this.#options.notReady())];
       return { status: problems.length === 0 ? 200 : 503, body: { status: problems.length === 0 ? 'ready' : 'notReady', problems } };
     }
-    if (path === '/v1/sandboxes') return { status: 200, body: { sandboxes: this.#options.pool.list({}, principal).map((session) => session.info()) } };
+    if (path === '/v1/sandboxes')
+      return { status: 200, body: { sandboxes: this.#options.pool.list({}, principal).map((session) => session.info()) } };
     const id = SandboxId.safeParse(path.startsWith('/v1/sandboxes/') ? path.slice('/v1/sandboxes/'.length) : '');
     if (id.success) return { status: 200, body: this.#options.pool.find(id.data, principal).info() };
     throw new SandboxError('NOT_FOUND', `Cannot find ${path}: there is no such route`);

@@ -51,7 +51,9 @@ export async function loadSigningKeys(path: string): Promise<SigningKeys> {
 /** A signed token. A tenant's token names its tenant; only an operator's may go without. */
 export async function createToken(keys: SigningKeys, request: TokenRequest, nowMs: number): Promise<string> {
   if (request.role !== 'operator' && request.tenant === null) {
-    throw new SandboxError('INVALID_REQUEST', `Cannot create a token of role ${request.role}: it needs a tenant`, { hint: 'Add --tenant T.' });
+    throw new SandboxError('INVALID_REQUEST', `Cannot create a token of role ${request.role}: it needs a tenant`, {
+      hint: 'Add --tenant T.',
+    });
   }
   const claims = { role: request.role, tenant: request.tenant, session: request.session, readOnly: request.isReadOnly };
   return new SignJWT(claims)
@@ -67,11 +69,24 @@ export async function createToken(keys: SigningKeys, request: TokenRequest, nowM
 export async function verifyToken(keys: SigningKeys, token: string, nowMs: number): Promise<Principal> {
   if (token === '') throw new SandboxError('UNAUTHENTICATED', 'Cannot authenticate: no token was sent');
   try {
-    const { payload } = await jwtVerify(token, keys.publicKey, { issuer: ISSUER, algorithms: ['EdDSA'], currentDate: new Date(nowMs), requiredClaims: ['exp', 'jti'] });
+    const { payload } = await jwtVerify(token, keys.publicKey, {
+      issuer: ISSUER,
+      algorithms: ['EdDSA'],
+      currentDate: new Date(nowMs),
+      requiredClaims: ['exp', 'jti'],
+    });
     const claims = Claims.parse(payload);
-    return { tenant: claims.tenant, role: claims.role, session: claims.session, isReadOnly: claims.readOnly, tokenId: claims.jti, expiresAt: claims.exp * 1000 };
+    return {
+      tenant: claims.tenant,
+      role: claims.role,
+      session: claims.session,
+      isReadOnly: claims.readOnly,
+      tokenId: claims.jti,
+      expiresAt: claims.exp * 1000,
+    };
   } catch (cause) {
-    if (cause instanceof errors.JWTExpired) throw new SandboxError('UNAUTHENTICATED', 'Cannot authenticate: the token is expired', { cause });
+    if (cause instanceof errors.JWTExpired)
+      throw new SandboxError('UNAUTHENTICATED', 'Cannot authenticate: the token is expired', { cause });
     throw new SandboxError('UNAUTHENTICATED', 'Cannot authenticate: the token is not valid here', { cause });
   }
 }

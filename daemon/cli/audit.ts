@@ -18,7 +18,10 @@ export function addAuditCommand(program: Command, cli: CliProcess, context: CliC
       const config = loadConfig({ file: cli.env['CLOISTER_CONFIG'], env: cli.env, options: { stateDir: options.stateDir } });
       const path = config.audit.file ?? auditPathOf(config.stateDir);
       const result = await verifyAuditLog(path);
-      const text = result.verdict === 'holds' ? `${path}: ${result.records} records, the chain holds` : `${path}: line ${result.line}: ${result.reason}`;
+      const text =
+        result.verdict === 'holds'
+          ? `${path}: ${result.records} records, the chain holds`
+          : `${path}: line ${result.line}: ${result.reason}`;
       cli.out.write(`${context.json ? JSON.stringify(result) : text}\n`);
       if (result.verdict === 'broken') context.exit(1);
     });

@@ -23,12 +23,19 @@ export interface LocalConnection {
   stop(): Promise<void>;
 }
 
-export async function connectLocally(cli: CliProcess, given: { readonly url: string | undefined; readonly token: string | undefined }): Promise<LocalConnection> {
+export async function connectLocally(
+  cli: CliProcess,
+  given: { readonly url: string | undefined; readonly token: string | undefined },
+): Promise<LocalConnection> {
   if (given.url !== undefined && given.token !== undefined) {
     return { cloister: await Cloister.connect({ url: given.url, token: given.token }), stop: async () => undefined };
   }
-  if (given.url !== undefined) throw new SandboxError('UNAUTHENTICATED', 'Cannot connect: no token was given', { hint: 'Pass --token or set CLOISTER_TOKEN.' });
-  if (!cli.isRoot) throw new SandboxError('UNAUTHENTICATED', 'Cannot connect: no address was given', { hint: 'Pass --url and --token, set CLOISTER_URL and CLOISTER_TOKEN, or run as root on the daemon\'s host.' });
+  if (given.url !== undefined)
+    throw new SandboxError('UNAUTHENTICATED', 'Cannot connect: no token was given', { hint: 'Pass --token or set CLOISTER_TOKEN.' });
+  if (!cli.isRoot)
+    throw new SandboxError('UNAUTHENTICATED', 'Cannot connect: no address was given', {
+      hint: "Pass --url and --token, set CLOISTER_URL and CLOISTER_TOKEN, or run as root on the daemon's host.",
+    });
   const config = loadConfig({ file: cli.env['CLOISTER_CONFIG'], env: cli.env, options: {} });
   await prepareStateDir(config.stateDir);
   return (await isStateDirLocked(config.stateDir)) ? joinDaemon(config, given.token) : startPrivately(cli, config);
@@ -36,15 +43,26 @@ export async function connectLocally(cli: CliProcess, given: { readonly url: str
 
 async function joinDaemon(config: Config, token: string | undefined): Promise<LocalConnection> {
   const address = await readJsonFile(addressPathOf(config.stateDir), Address);
-  if (address === undefined) throw new SandboxError('SHUTTING_DOWN', `Cannot connect: the daemon on ${config.stateDir} is starting or stopping`);
-  return { cloister: await Cloister.connect({ url: address.url, token: token ?? (await localToken(config)) }), stop: async () => undefined };
+  if (address === undefined)
+    throw new SandboxError('SHUTTING_DOWN', `Cannot connect: the daemon on ${config.stateDir} is starting or stopping`);
+  return {
+    cloister: await Cloister.connect({ url: address.url, token: token ?? (await localToken(config)) }),
+    stop: async () => undefined,
+  };
 }
 
 async function startPrivately(cli: CliProcess, config: Config): Promise<LocalConnection> {
   // The state directory is the usual one, so named workspaces and the imported image are there the next time.
-  const daemon = await startDaemon({ ...config, listen: '127.0.0.1:0' }, {
-    log: cli.createLog('warn'), dockerHost: cli.env['DOCKER_HOST'], packageRoot: cli.packageRoot, version: cli.version, arch: cli.arch,
-  });
+  const daemon = await startDaemon(
+    { ...config, listen: '127.0.0.1:0' },
+    {
+      log: cli.createLog('warn'),
+      dockerHost: cli.env['DOCKER_HOST'],
+      packageRoot: cli.packageRoot,
+      version: cli.version,
+      arch: cli.arch,
+    },
+  );
   try {
     const cloister = await Cloister.connect({ url: daemon.url, token: await localToken(config) });
     return { cloister, stop: () => daemon.stop('close') };

@@ -34,7 +34,10 @@ export async function runCli(args: readonly string[], cli: CliProcess): Promise<
     .configureOutput({ writeOut: (text) => void cli.out.write(text), writeErr: (text) => void cli.err.write(text) });
 
   const connect = async (): Promise<Cloister> => {
-    const connection = await connectLocally(cli, { url: given.url ?? cli.env['CLOISTER_URL'], token: given.token ?? cli.env['CLOISTER_TOKEN'] });
+    const connection = await connectLocally(cli, {
+      url: given.url ?? cli.env['CLOISTER_URL'],
+      token: given.token ?? cli.env['CLOISTER_TOKEN'],
+    });
     opened.push(connection);
     return connection.cloister;
   };

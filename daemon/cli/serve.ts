@@ -29,10 +29,20 @@ export function addServeCommand(program: Command, cli: CliProcess): void {
         options: { listen: options.listen, stateDir: options.stateDir, onExit: options.onExit },
       });
       const log = cli.createLog(config.log.level);
-      const daemon = await startDaemon(config, { log, dockerHost: cli.env['DOCKER_HOST'], packageRoot: cli.packageRoot, version: cli.version, arch: cli.arch });
-      cli.out.write(`${JSON.stringify({ event: 'ready', url: daemon.url, http: daemon.http, stateDir: daemon.stateDir, engine: daemon.engine })}\n`);
+      const daemon = await startDaemon(config, {
+        log,
+        dockerHost: cli.env['DOCKER_HOST'],
+        packageRoot: cli.packageRoot,
+        version: cli.version,
+        arch: cli.arch,
+      });
+      cli.out.write(
+        `${JSON.stringify({ event: 'ready', url: daemon.url, http: daemon.http, stateDir: daemon.stateDir, engine: daemon.engine })}\n`,
+      );
       if (options.guide === true) {
-        cli.err.write(`Cloister listens on ${daemon.url}\nA token:  npx cloister token create --tenant acme --state-dir ${daemon.stateDir}\nStop it with Ctrl-C.\n`);
+        cli.err.write(
+          `Cloister listens on ${daemon.url}\nA token:  npx cloister token create --tenant acme --state-dir ${daemon.stateDir}\nStop it with Ctrl-C.\n`,
+        );
       }
       const signal = await new Promise<string>((resolve) => cli.onSignal(resolve));
       log.info({ signal, onExit: config.onExit }, 'stopping');

@@ -18,8 +18,17 @@ export function addSetupCommand(program: Command, cli: CliProcess, context: CliC
       const config = loadConfig({ file: cli.env['CLOISTER_CONFIG'], env: cli.env, options: { stateDir: options.stateDir } });
       if (cli.isRoot) await prepareStateDir(config.stateDir);
       const report = await runSetup({
-        stateDir: config.stateDir, cacheDir: config.cacheDir, imagesDir: join(cli.packageRoot, 'images'), platform: cli.platform, arch: cli.arch, isRoot: cli.isRoot,
-        dockerHost: cli.env['DOCKER_HOST'], socketPath: config.engine.socketPath, log: cli.createLog('warn'), withTestPackages: options.withTestPackages === true, onProgress: (line) => void cli.err.write(`${line}\n`),
+        stateDir: config.stateDir,
+        cacheDir: config.cacheDir,
+        imagesDir: join(cli.packageRoot, 'images'),
+        platform: cli.platform,
+        arch: cli.arch,
+        isRoot: cli.isRoot,
+        dockerHost: cli.env['DOCKER_HOST'],
+        socketPath: config.engine.socketPath,
+        log: cli.createLog('warn'),
+        withTestPackages: options.withTestPackages === true,
+        onProgress: (line) => void cli.err.write(`${line}\n`),
       });
       if (context.json) cli.out.write(`${JSON.stringify(report)}\n`);
     });

@@ -50,8 +50,16 @@ export function addTokenCommand(program: Command, cli: CliProcess, context: CliC
     });
 }
 
-function parseWith<T>(schema: { safeParse(value: unknown): { success: boolean; data?: T; error?: { issues: { message: string }[] } } }, value: string, name: string): T {
+function parseWith<T>(
+  schema: { safeParse(value: unknown): { success: boolean; data?: T; error?: { issues: { message: string }[] } } },
+  value: string,
+  name: string,
+): T {
   const parsed = schema.safeParse(value);
-  if (!parsed.success) throw new SandboxError('INVALID_REQUEST', `Cannot use ${name} ${JSON.stringify(value)}: ${parsed.error?.issues[0]?.message ?? 'invalid'}`);
+  if (!parsed.success)
+    throw new SandboxError(
+      'INVALID_REQUEST',
+      `Cannot use ${name} ${JSON.stringify(value)}: ${parsed.error?.issues[0]?.message ?? 'invalid'}`,
+    );
   return parsed.data as T;
 }

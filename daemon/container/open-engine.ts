@@ -39,7 +39,11 @@ export async function openEngine(options: OpenEngineOptions): Promise<OpenedEngi
       });
     }
     const runtimes = options.runtimes.filter((runtime) => info.runtimes.includes(runtime));
-    if (runtimes.length === 0) throw new SandboxError('ENGINE_UNAVAILABLE', `Cannot use the engine at ${socketPath}: it has none of the runtimes ${options.runtimes.join(', ')}`);
+    if (runtimes.length === 0)
+      throw new SandboxError(
+        'ENGINE_UNAVAILABLE',
+        `Cannot use the engine at ${socketPath}: it has none of the runtimes ${options.runtimes.join(', ')}`,
+      );
     return { driver, info, runtimes, stop: async () => privateEngine?.stop() };
   } catch (error) {
     await privateEngine?.stop();
@@ -47,7 +51,9 @@ export async function openEngine(options: OpenEngineOptions): Promise<OpenedEngi
   }
 }
 
-async function chooseEngine(options: OpenEngineOptions): Promise<{ readonly privateEngine: PrivateEngine | null; readonly socketPath: string }> {
+async function chooseEngine(
+  options: OpenEngineOptions,
+): Promise<{ readonly privateEngine: PrivateEngine | null; readonly socketPath: string }> {
   if (options.mode !== 'always') {
     const found = await findEngine({ dockerHost: options.dockerHost, socketPath: options.socketPath });
     if (found.verdict === 'found') return { privateEngine: null, socketPath: found.socketPath };

@@ -22,7 +22,8 @@ const tableOf = (blocks: readonly AddressBlock[]): readonly Block[] =>
   blocks.map(({ cidr, kind }) => ({ cidr: parseCidr(cidr) ?? unreadable(cidr), kind }));
 /** By the number of groups, so that no address is held against the other family's ranges. */
 const byFamily = (blocks: readonly Block[]): Readonly<Record<number, readonly Block[]>> => ({
-  2: blocks.filter(({ cidr }) => !cidr.isIpv6), 8: blocks.filter(({ cidr }) => cidr.isIpv6),
+  2: blocks.filter(({ cidr }) => !cidr.isIpv6),
+  8: blocks.filter(({ cidr }) => cidr.isIpv6),
 });
 const NEVER = tableOf(NEVER_ALLOWED);
 const NEVER_BY_FAMILY = byFamily(NEVER);

@@ -2,7 +2,17 @@
 
 export interface AddressBlock {
   readonly cidr: string;
-  readonly kind: 'loopback' | 'linkLocal' | 'private' | 'shared' | 'metadata' | 'multicast' | 'reserved' | 'documentation' | 'embeddedIpv4' | 'notGlobal';
+  readonly kind:
+    | 'loopback'
+    | 'linkLocal'
+    | 'private'
+    | 'shared'
+    | 'metadata'
+    | 'multicast'
+    | 'reserved'
+    | 'documentation'
+    | 'embeddedIpv4'
+    | 'notGlobal';
 }
 
 const block = (kind: AddressBlock['kind'], ...cidrs: string[]): AddressBlock[] => cidrs.map((cidr) => ({ cidr, kind }));
@@ -10,7 +20,16 @@ const block = (kind: AddressBlock['kind'], ...cidrs: string[]): AddressBlock[] =
 /** Denied whatever an operator allows: credentials of the host live there, or the packet would not go where it says. */
 export const NEVER_ALLOWED: readonly AddressBlock[] = [
   // Metadata services: AWS, GCP, Azure and most others by link-local, the rest by number.
-  ...block('metadata', '169.254.169.254/32', '169.254.170.2/32', '169.254.169.253/32', '168.63.129.16/32', '100.100.100.200/32', '100.96.0.96/32', '192.0.0.192/32'),
+  ...block(
+    'metadata',
+    '169.254.169.254/32',
+    '169.254.170.2/32',
+    '169.254.169.253/32',
+    '168.63.129.16/32',
+    '100.100.100.200/32',
+    '100.96.0.96/32',
+    '192.0.0.192/32',
+  ),
   ...block('metadata', 'fd00:ec2::/32', 'fd20:ce::/32'),
   ...block('linkLocal', '169.254.0.0/16', 'fe80::/10'),
   ...block('reserved', '0.0.0.0/8', '::/128'),

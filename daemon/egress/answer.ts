@@ -3,8 +3,17 @@
 import type { Verdict } from './verdict.ts';
 
 const PHRASES: Readonly<Record<number, string>> = {
-  400: 'Bad Request', 403: 'Forbidden', 405: 'Method Not Allowed', 408: 'Request Timeout', 414: 'URI Too Long', 429: 'Too Many Requests',
-  431: 'Request Header Fields Too Large', 501: 'Not Implemented', 502: 'Bad Gateway', 503: 'Service Unavailable', 505: 'HTTP Version Not Supported',
+  400: 'Bad Request',
+  403: 'Forbidden',
+  405: 'Method Not Allowed',
+  408: 'Request Timeout',
+  414: 'URI Too Long',
+  429: 'Too Many Requests',
+  431: 'Request Header Fields Too Large',
+  501: 'Not Implemented',
+  502: 'Bad Gateway',
+  503: 'Service Unavailable',
+  505: 'HTTP Version Not Supported',
 };
 
 /** Which status a denial has unless its place says otherwise. */
@@ -15,7 +24,13 @@ export function statusOf(verdict: Verdict): number {
 }
 
 /** A whole answer. `what` is the request as it was judged, for example `CONNECT example.com:443`. */
-export function denialAnswer(options: { readonly status: number; readonly verdict: Verdict; readonly what: string; readonly isLast: boolean; readonly hasBody: boolean }): string {
+export function denialAnswer(options: {
+  readonly status: number;
+  readonly verdict: Verdict;
+  readonly what: string;
+  readonly isLast: boolean;
+  readonly hasBody: boolean;
+}): string {
   const { status, verdict, what, isLast, hasBody } = options;
   const lines = [
     verdict.verdict === 'allow' ? `Cloister cannot serve ${printable(what)}` : `Cloister denies ${printable(what)}`,

@@ -31,7 +31,8 @@ function joinRecords(bytes: Buffer): Buffer | null {
   const parts: Buffer[] = [];
   let at = 0;
   while (at < bytes.length) {
-    if (bytes[at] !== RECORD.handshake || (at + 1 < bytes.length && bytes[at + 1] !== 3)) return parts.length > 0 && isComplete(parts) ? Buffer.concat(parts) : null;
+    if (bytes[at] !== RECORD.handshake || (at + 1 < bytes.length && bytes[at + 1] !== 3))
+      return parts.length > 0 && isComplete(parts) ? Buffer.concat(parts) : null;
     if (at + RECORD.headerBytes > bytes.length) break;
     const length = bytes.readUInt16BE(at + 3);
     if (length === 0 || length > RECORD.maxBytes) return null;

@@ -9,7 +9,11 @@ export type Connect = (address: string, port: number, signal: AbortSignal) => Pr
 const MAX_TRIED = 4;
 
 /** null: none of them answers. */
-export async function dial(addresses: readonly string[], port: number, options: { readonly connect: Connect; readonly timeoutMs: number }): Promise<Socket | null> {
+export async function dial(
+  addresses: readonly string[],
+  port: number,
+  options: { readonly connect: Connect; readonly timeoutMs: number },
+): Promise<Socket | null> {
   const signal = AbortSignal.timeout(options.timeoutMs);
   for (const address of addresses.slice(0, MAX_TRIED)) {
     try {

@@ -3,7 +3,10 @@
 import { readFileSync } from 'node:fs';
 
 /** The part of the process that is touched. */
-export type Rights = Pick<NodeJS.Process, 'getuid' | 'geteuid' | 'getgid' | 'getegid' | 'getgroups' | 'setuid' | 'setgid' | 'setgroups' | 'umask' | 'chdir'>;
+export type Rights = Pick<
+  NodeJS.Process,
+  'getuid' | 'geteuid' | 'getgid' | 'getegid' | 'getgroups' | 'setuid' | 'setgid' | 'setgroups' | 'umask' | 'chdir'
+>;
 
 /** null: done; otherwise why this process must not go on. */
 export function dropRights(rights: Rights, identity: { readonly uid: number; readonly gid: number }): string | null {

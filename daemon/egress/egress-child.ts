@@ -53,7 +53,9 @@ export class EgressChild {
     const cause = failure?.message ?? (await child.#rightsOf(entry.hasNoNewPrivs));
     if (cause !== null) {
       child.kill();
-      throw new SandboxError('INTERNAL', `Cannot start the egress process: ${cause}`, { hint: 'The log has its last words. Sandboxes without network are not affected.' });
+      throw new SandboxError('INTERNAL', `Cannot start the egress process: ${cause}`, {
+        hint: 'The log has its last words. Sandboxes without network are not affected.',
+      });
     }
     child.#isReady = true;
     return child;

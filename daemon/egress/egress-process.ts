@@ -114,7 +114,9 @@ export class EgressProcess {
   async #spawn(): Promise<EgressChild> {
     const { configuration, clock, log } = this.#options;
     const child = await EgressChild.start({
-      configuration: { t: 'configure', ...configuration }, clock, log,
+      configuration: { t: 'configure', ...configuration },
+      clock,
+      log,
       onMessage: (message) => this.#onMessage(child, message),
       onExit: (cause) => this.#onExit(cause),
     });

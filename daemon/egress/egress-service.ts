@@ -59,7 +59,11 @@ export class EgressService {
     const known = this.#ports.get(sandbox);
     if (known !== undefined) return known.setPolicy(policy);
     const port: SandboxPort = new SandboxPort({
-      services: this.#services, policy, usedUp, usedDown, serve,
+      services: this.#services,
+      policy,
+      usedUp,
+      usedDown,
+      serve,
       onDecision: (decision) => this.#send({ t: 'decision', sandbox, decision }),
       ask: (decision, asked) => this.#ask(sandbox, port, decision, asked),
     });
@@ -125,5 +129,10 @@ function operatorRules({ allowPrivate, blocklistExtra }: Message<'configure'>): 
 
 function ownAddresses(): ReadonlySet<string> {
   const found = Object.values(networkInterfaces()).flatMap((interfaces) => interfaces ?? []);
-  return new Set(found.map(({ address }) => groupsOf(address.split('%')[0] ?? '')).filter((groups) => groups !== null).map(addressKey));
+  return new Set(
+    found
+      .map(({ address }) => groupsOf(address.split('%')[0] ?? ''))
+      .filter((groups) => groups !== null)
+      .map(addressKey),
+  );
 }

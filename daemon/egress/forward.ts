@@ -22,12 +22,27 @@ type Answer =
   | { readonly kind: 'failed' };
 
 /** True: the client may send another request on this connection. */
-export async function forward(client: Socket, port: SandboxPort, head: RequestHead, target: HttpTarget, attempt: Attempt): Promise<boolean> {
+export async function forward(
+  client: Socket,
+  port: SandboxPort,
+  head: RequestHead,
+  target: HttpTarget,
+  attempt: Attempt,
+): Promise<boolean> {
   const isBodyless = head.body.kind === 'none';
   const refuse = (verdict: Verdict): boolean => {
     attempt.judged(verdict);
     const isLast = !isBodyless || wantsClose(head);
-    client.write(denialAnswer({ status: statusOf(verdict), verdict, what: `${head.method} ${head.target.split('?')[0] ?? ''}`, isLast, hasBody: head.method !== 'HEAD' }), 'latin1');
+    client.write(
+      denialAnswer({
+        status: statusOf(verdict),
+        verdict,
+        what: `${head.method} ${head.target.split('?')[0] ?? ''}`,
+        isLast,
+        hasBody: head.method !== 'HEAD',
+      }),
+      'latin1',
+    );
     return !isLast;
   };
   try {
@@ -74,7 +89,8 @@ async function exchange(options: Exchange): Promise<boolean> {
     outgoing.on('error', () => resolve({ kind: 'failed' }));
     outgoing.on('close', () => resolve({ kind: 'failed' }));
   });
-  if (head.fields.some(([name, value]) => name.toLowerCase() === 'expect' && value.toLowerCase() === '100-continue')) client.write('HTTP/1.1 100 Continue\r\n\r\n');
+  if (head.fields.some(([name, value]) => name.toLowerCase() === 'expect' && value.toLowerCase() === '100-continue'))
+    client.write('HTTP/1.1 100 Continue\r\n\r\n');
   const sent = sendBody(client, outgoing, new BodyReader(head.body), (bytes) => port.meter(attempt, bytes, 0));
   const answer = await answered;
   if (answer.kind === 'failed') {
@@ -100,7 +116,12 @@ async function writeAnswer({ client, port, head, attempt }: Exchange, message: I
   const length = message.headers['content-length'];
   const isChunked = !isEmpty && (length === undefined || message.headers['transfer-encoding'] !== undefined);
   const framing = isChunked ? ['Transfer-Encoding: chunked'] : length === undefined ? [] : [`Content-Length: ${length}`];
-  const lines = [`HTTP/1.1 ${status} ${message.statusMessage ?? ''}`, ...downstreamLines(message.rawHeaders), ...framing, `Connection: ${isLast ? 'close' : 'keep-alive'}`];
+  const lines = [
+    `HTTP/1.1 ${status} ${message.statusMessage ?? ''}`,
+    ...downstreamLines(message.rawHeaders),
+    ...framing,
+    `Connection: ${isLast ? 'close' : 'keep-alive'}`,
+  ];
   client.write(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
   try {
     for await (const chunk of message as AsyncIterable<Buffer>) {
@@ -122,7 +143,10 @@ async function passUpgrade({ client, port, attempt, upstream }: Exchange, messag
   const lines = ['HTTP/1.1 101 Switching Protocols', ...downstreamLines(message.rawHeaders), 'Connection: Upgrade', 'Upgrade: websocket'];
   client.write(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
   if (rest.length > 0) client.write(rest);
-  await Promise.all([pump(upstream, client, (bytes) => port.meter(attempt, 0, bytes)), pump(client, upstream, (bytes) => port.meter(attempt, bytes, 0))]);
+  await Promise.all([
+    pump(upstream, client, (bytes) => port.meter(attempt, 0, bytes)),
+    pump(client, upstream, (bytes) => port.meter(attempt, bytes, 0)),
+  ]);
 }
 
 /** Both sides know that nothing more can be believed. */

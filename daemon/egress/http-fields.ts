@@ -4,7 +4,18 @@ import { hostText } from '../policy/host-name.ts';
 import type { HttpTarget } from './authority.ts';
 import { type RequestHead, valuesOf } from './request-head.ts';
 
-const HOP_BY_HOP: ReadonlySet<string> = new Set(['connection', 'keep-alive', 'proxy-connection', 'proxy-authorization', 'proxy-authenticate', 'te', 'trailer', 'transfer-encoding', 'upgrade', 'http2-settings']);
+const HOP_BY_HOP: ReadonlySet<string> = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'proxy-authorization',
+  'proxy-authenticate',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'http2-settings',
+]);
 /** What says who asks for whom: only a proxy could know, and the sandbox is none. */
 const SPOOFABLE: ReadonlySet<string> = new Set(['via', 'forwarded', 'x-real-ip', 'client-ip', 'true-client-ip']);
 /** Written anew from what was judged. */
@@ -28,7 +39,12 @@ export const wantsClose = (head: RequestHead): boolean => {
 export function upstreamFields(head: RequestHead, target: HttpTarget, upgrade: UpgradeWish): string[] {
   const named = connectionOptions(head.fields);
   const passes = (name: string): boolean =>
-    !HOP_BY_HOP.has(name) && !SPOOFABLE.has(name) && !REWRITTEN.has(name) && !named.has(name) && !name.startsWith('x-forwarded-') && !name.startsWith('proxy-');
+    !HOP_BY_HOP.has(name) &&
+    !SPOOFABLE.has(name) &&
+    !REWRITTEN.has(name) &&
+    !named.has(name) &&
+    !name.startsWith('x-forwarded-') &&
+    !name.startsWith('proxy-');
   const out = ['Host', `${hostText(target.host)}${target.port === 80 ? '' : `:${target.port}`}`];
   for (const [name, value] of head.fields) if (passes(name.toLowerCase())) out.push(name, value);
   if (head.body.kind === 'length') out.push('Content-Length', String(head.body.bytes));
@@ -52,11 +68,16 @@ export function downstreamLines(rawFields: readonly string[]): string[] {
 /** The command's id from its proxy credentials, if they have that form. */
 export function execIdOf(head: RequestHead): string | null {
   const match = /^Basic ([A-Za-z0-9+/=]{1,400})$/i.exec(valuesOf(head, 'proxy-authorization')[0] ?? '');
-  const user = Buffer.from(match?.[1] ?? '', 'base64').toString('latin1').split(':')[0] ?? '';
+  const user =
+    Buffer.from(match?.[1] ?? '', 'base64')
+      .toString('latin1')
+      .split(':')[0] ?? '';
   return /^[A-Za-z0-9_-]{1,64}$/.test(user) ? user : null;
 }
 
 function connectionOptions(fields: RequestHead['fields']): ReadonlySet<string> {
   const values = valuesOf({ fields }, 'connection');
-  return new Set(values.flatMap((value) => value.split(',').map((option) => option.trim().toLowerCase())).filter((option) => option !== ''));
+  return new Set(
+    values.flatMap((value) => value.split(',').map((option) => option.trim().toLowerCase())).filter((option) => option !== ''),
+  );
 }

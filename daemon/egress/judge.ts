@@ -61,7 +61,8 @@ export function judgeAddresses(addresses: readonly string[], rules: AddressRules
 }
 
 /** An entry that closes says nothing of ports, or one. */
-const applies = (pattern: HostPattern, { host, port }: Target): boolean => (pattern.port === null || pattern.port === port) && matchesHost(pattern, host);
+const applies = (pattern: HostPattern, { host, port }: Target): boolean =>
+  (pattern.port === null || pattern.port === port) && matchesHost(pattern, host);
 
 /** An entry that opens says a port, or means the usual ones. */
 const grants = (pattern: HostPattern, { host, port, via }: Target): boolean =>

@@ -10,7 +10,13 @@ const Text = z.string().max(512);
 
 /** A decision as the egress process reports it, bounded. */
 export const DecisionRecord = EgressDecision.omit({ execId: true }).extend({
-  host: Text, address: Text.optional(), method: z.string().max(32).optional(), path: Text.optional(), reason: z.string().max(64), rule: Text, remedy: Text.optional(),
+  host: Text,
+  address: Text.optional(),
+  method: z.string().max(32).optional(),
+  path: Text.optional(),
+  reason: z.string().max(64),
+  rule: Text,
+  remedy: Text.optional(),
   execId: z.string().max(64).optional(),
 });
 export type DecisionRecord = z.infer<typeof DecisionRecord>;
@@ -33,7 +39,12 @@ export type EgressLimits = z.infer<typeof EgressLimits>;
 const GIB = 1024 ** 3;
 
 export const DEFAULT_EGRESS_LIMITS: EgressLimits = {
-  connections: 64, requestsPerSecond: 100, bytesUp: 4 * GIB, bytesDown: 64 * GIB, idleMs: 60_000, lifetimeMs: 3_600_000,
+  connections: 64,
+  requestsPerSecond: 100,
+  bytesUp: 4 * GIB,
+  bytesDown: 64 * GIB,
+  idleMs: 60_000,
+  lifetimeMs: 3_600_000,
 };
 
 export const ToEgress = z.discriminatedUnion('t', [
@@ -46,7 +57,13 @@ export const ToEgress = z.discriminatedUnion('t', [
     limits: EgressLimits,
   }),
   /** Policy of a sandbox, new or changed, and what it has used before. */
-  z.strictObject({ t: z.literal('policy'), sandbox: SandboxId, policy: GrantedEgress, usedUp: z.number().min(0), usedDown: z.number().min(0) }),
+  z.strictObject({
+    t: z.literal('policy'),
+    sandbox: SandboxId,
+    policy: GrantedEgress,
+    usedUp: z.number().min(0),
+    usedDown: z.number().min(0),
+  }),
   z.strictObject({ t: z.literal('forget'), sandbox: SandboxId }),
   /** Comes with a socket. */
   z.strictObject({ t: z.literal('connection'), sandbox: SandboxId }),

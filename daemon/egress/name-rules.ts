@@ -2,12 +2,40 @@
 
 /** Special-use and internal domains: the name itself and everything below. */
 const BLOCKED_DOMAINS: readonly string[] = [
-  'localhost', 'local', 'localdomain', 'internal', 'intranet', 'private', 'lan', 'home', 'corp', 'workgroup', 'arpa', 'onion', 'i2p', 'alt', 'invalid',
-  'svc', 'cluster', 'consul', 'docker', 'kubernetes', 'kube',
+  'localhost',
+  'local',
+  'localdomain',
+  'internal',
+  'intranet',
+  'private',
+  'lan',
+  'home',
+  'corp',
+  'workgroup',
+  'arpa',
+  'onion',
+  'i2p',
+  'alt',
+  'invalid',
+  'svc',
+  'cluster',
+  'consul',
+  'docker',
+  'kubernetes',
+  'kube',
   // Metadata services that have names under public domains.
-  'metadata.goog', 'metadata.tencentyun.com', 'metadata.packet.net', 'metadata.platformequinix.com', 'metadata.cloud.ibm.com', 'instance-data.com',
+  'metadata.goog',
+  'metadata.tencentyun.com',
+  'metadata.packet.net',
+  'metadata.platformequinix.com',
+  'metadata.cloud.ibm.com',
+  'instance-data.com',
   // Public names for loopback, kept by their owners for tests.
-  'localtest.me', 'lvh.me', 'localho.st', 'lacolhost.com', 'vcap.me',
+  'localtest.me',
+  'lvh.me',
+  'localho.st',
+  'lacolhost.com',
+  'vcap.me',
 ];
 const BLOCKED: ReadonlySet<string> = new Set(BLOCKED_DOMAINS);
 

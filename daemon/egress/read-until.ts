@@ -9,7 +9,11 @@ export interface Decided<T> {
 }
 
 /** null: the peer ended first. `timeoutMs` null: as long as it takes. */
-export function readUntil<T>(socket: Socket, decide: (bytes: Buffer) => Decided<T> | null, timeoutMs: number | null): Promise<T | 'timeout' | null> {
+export function readUntil<T>(
+  socket: Socket,
+  decide: (bytes: Buffer) => Decided<T> | null,
+  timeoutMs: number | null,
+): Promise<T | 'timeout' | null> {
   return new Promise((resolve) => {
     let received: Buffer = Buffer.alloc(0);
     const finish = (result: T | 'timeout' | null, rest: Buffer) => {

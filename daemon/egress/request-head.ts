@@ -29,7 +29,11 @@ const REQUEST_LINE = /^([A-Za-z]{1,32}) ([!-~]+) HTTP\/(\d)\.(\d)$/;
 const FIELD = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*(.*?)[ \t]*$/;
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
-const bad = (rule: string, status: HeadProblem['status'] = 400, reason: Reason = 'badRequest'): HeadProblem => ({ status, reason, rule: `builtin:http:${rule}` });
+const bad = (rule: string, status: HeadProblem['status'] = 400, reason: Reason = 'badRequest'): HeadProblem => ({
+  status,
+  reason,
+  rule: `builtin:http:${rule}`,
+});
 
 /** Looks at the bytes so far: where the head ends, that more is needed (null), or what is wrong already. */
 export function findHeadEnd(bytes: Buffer): number | null | HeadProblem {
@@ -66,7 +70,8 @@ export function parseHead(head: Buffer): RequestHead | HeadProblem {
 }
 
 /** Values of a field, by its name in lower case. */
-export const valuesOf = (head: Pick<RequestHead, 'fields'>, wanted: string): string[] => head.fields.filter(([name]) => name.toLowerCase() === wanted).map(([, value]) => value);
+export const valuesOf = (head: Pick<RequestHead, 'fields'>, wanted: string): string[] =>
+  head.fields.filter(([name]) => name.toLowerCase() === wanted).map(([, value]) => value);
 
 function bodyOf(fields: RequestHead['fields'], method: string): RequestHead['body'] | HeadProblem {
   const lengths = valuesOf({ fields }, 'content-length');

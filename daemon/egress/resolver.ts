@@ -28,7 +28,10 @@ export function createResolver(options: ResolverOptions): Resolve {
     pending += 1;
     try {
       const deadline = Date.now() + options.timeoutMs;
-      const [four, six] = await Promise.all([lookUp(options, name, RECORD_TYPE.a, deadline), lookUp(options, name, RECORD_TYPE.aaaa, deadline)]);
+      const [four, six] = await Promise.all([
+        lookUp(options, name, RECORD_TYPE.a, deadline),
+        lookUp(options, name, RECORD_TYPE.aaaa, deadline),
+      ]);
       const addresses = [four, six].flatMap((found) => (found.kind === 'addresses' ? found.addresses : []));
       if (addresses.length > 0) return { kind: 'addresses', addresses };
       // What went wrong is said rather than that there is nothing.

@@ -54,7 +54,9 @@ export class SandboxEgress {
     });
     await rm(options.socketPath, { force: true });
     await new Promise<void>((resolve, reject) => {
-      egress.#server.once('error', (cause) => reject(new SandboxError('INTERNAL', `Cannot listen on ${options.socketPath}: ${cause.message}`, { cause })));
+      egress.#server.once('error', (cause) =>
+        reject(new SandboxError('INTERNAL', `Cannot listen on ${options.socketPath}: ${cause.message}`, { cause })),
+      );
       // Safe because: connect(2) needs write permission for the sandbox's uid, and the directory is only mounted into that
       // one sandbox; whoever connects is judged by its policy and by nothing it says.
       egress.#server.listen({ path: options.socketPath, backlog: BACKLOG, readableAll: true, writableAll: true }, resolve);
@@ -81,12 +83,16 @@ export class SandboxEgress {
   /** Adds to a result what was decided for its command. */
   async complete(draft: ExecResult): Promise<ExecResult> {
     const open = await this.#options.process.flush(this.#options.sandboxId, draft.id);
-    return this.#book.complete(draft, open.map((record) => decisionOf(record, draft.id)));
+    return this.#book.complete(
+      draft,
+      open.map((record) => decisionOf(record, draft.id)),
+    );
   }
 
   async explain(url: string): Promise<EgressDecision> {
     const record = await this.#options.process.explain(this.#options.sandboxId, url);
-    if (record === null) throw new SandboxError('SANDBOX_FAILED', 'Cannot explain: the egress process is being started again', { retry: 'later' });
+    if (record === null)
+      throw new SandboxError('SANDBOX_FAILED', 'Cannot explain: the egress process is being started again', { retry: 'later' });
     return decisionOf(record, null);
   }
 

@@ -105,7 +105,8 @@ export class SandboxPort {
   async admit(attempt: Attempt): Promise<Admission> {
     const admission = await admit(attempt.target, this.#gate(attempt));
     const isSpent = this.#up >= this.limits.bytesUp || this.#down >= this.limits.bytesDown;
-    const result = admission.verdict.verdict === 'allow' && isSpent ? { verdict: deny('bytesExhausted', 'builtin:bytes'), addresses: [] } : admission;
+    const result =
+      admission.verdict.verdict === 'allow' && isSpent ? { verdict: deny('bytesExhausted', 'builtin:bytes'), addresses: [] } : admission;
     attempt.judged(result.verdict);
     return result;
   }
@@ -121,7 +122,10 @@ export class SandboxPort {
 
   /** null: nobody answers; the attempt says so. */
   async dial(attempt: Attempt, admission: Admission, client: Socket): Promise<Socket | null> {
-    const upstream = await dial(admission.addresses, attempt.target?.port ?? 0, { connect: this.#options.services.connect, timeoutMs: DIAL_TIMEOUT_MS });
+    const upstream = await dial(admission.addresses, attempt.target?.port ?? 0, {
+      connect: this.#options.services.connect,
+      timeoutMs: DIAL_TIMEOUT_MS,
+    });
     if (upstream === null) {
       attempt.judged({ ...deny('unreachable', admission.verdict.rule), verdict: 'allow' });
       return null;
@@ -220,7 +224,16 @@ export class SandboxPort {
     const now = this.#options.services.now();
     if (now - this.#overloadAt < OVERLOAD_REPORT_MS) return;
     this.#overloadAt = now;
-    const attempt = new Attempt({ target: null, text: '', method: null, path: null, execId: null, client: null, now, onFinished: () => undefined });
+    const attempt = new Attempt({
+      target: null,
+      text: '',
+      method: null,
+      path: null,
+      execId: null,
+      client: null,
+      now,
+      onFinished: () => undefined,
+    });
     attempt.judged(deny('limitReached', rule));
     const record = attempt.record(now);
     if (record !== null) this.#options.onDecision(record);

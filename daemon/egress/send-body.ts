@@ -5,7 +5,12 @@ import type { Socket } from 'node:net';
 import type { BodyReader } from './request-body.ts';
 
 /** `broken`: it was malformed, cut off or over its budget, and both ends are of no further use. */
-export function sendBody(client: Socket, outgoing: ClientRequest, reader: BodyReader, meter: (bytes: number) => boolean): Promise<'sent' | 'broken'> {
+export function sendBody(
+  client: Socket,
+  outgoing: ClientRequest,
+  reader: BodyReader,
+  meter: (bytes: number) => boolean,
+): Promise<'sent' | 'broken'> {
   return new Promise((resolve) => {
     let held: Buffer = Buffer.alloc(0);
     let isOver = false;

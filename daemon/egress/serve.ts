@@ -15,7 +15,10 @@ import { deny, type Verdict } from './verdict.ts';
 const HEAD_TIMEOUT_MS = 10_000;
 const LINGER_MS = 2_000;
 
-type Next = { readonly kind: 'socks' } | { readonly kind: 'head'; readonly bytes: Buffer } | { readonly kind: 'problem'; readonly problem: HeadProblem };
+type Next =
+  | { readonly kind: 'socks' }
+  | { readonly kind: 'head'; readonly bytes: Buffer }
+  | { readonly kind: 'problem'; readonly problem: HeadProblem };
 
 export async function serve(socket: Socket, port: SandboxPort): Promise<void> {
   for (;;) {
@@ -34,7 +37,9 @@ export async function serve(socket: Socket, port: SandboxPort): Promise<void> {
 function nextOf(bytes: Buffer): { readonly value: Next; readonly used: number } | null {
   const end = findHeadEnd(bytes);
   if (end === null) return null;
-  return typeof end === 'number' ? { value: { kind: 'head', bytes: bytes.subarray(0, end) }, used: end } : { value: { kind: 'problem', problem: end }, used: bytes.length };
+  return typeof end === 'number'
+    ? { value: { kind: 'head', bytes: bytes.subarray(0, end) }, used: end }
+    : { value: { kind: 'problem', problem: end }, used: bytes.length };
 }
 
 /** True: another request may follow. */
@@ -50,7 +55,16 @@ async function serveRequest(socket: Socket, port: SandboxPort, head: RequestHead
     return false;
   };
   if (!port.takeToken()) {
-    socket.write(denialAnswer({ status: 429, verdict: deny('limitReached', 'builtin:requestsPerSecond'), what, isLast: true, hasBody: method !== 'HEAD' }), 'latin1');
+    socket.write(
+      denialAnswer({
+        status: 429,
+        verdict: deny('limitReached', 'builtin:requestsPerSecond'),
+        what,
+        isLast: true,
+        hasBody: method !== 'HEAD',
+      }),
+      'latin1',
+    );
     return false;
   }
   if (method === 'CONNECT') {

@@ -32,7 +32,7 @@ const REMEDIES = {
   confirmed: '',
   notTls: 'Port 443 carries TLS only. Use http:// for plain HTTP, or ask for HOST:PORT in egress.allow for another protocol.',
   nameMismatch: 'The TLS server name must be the host of the CONNECT request.',
-  policyChanged: 'The session\'s egress policy changed and no longer allows this.',
+  policyChanged: "The session's egress policy changed and no longer allows this.",
   limitReached: 'Use fewer connections at once, or wait.',
   bytesExhausted: 'The sandbox has used up the bytes it may send or receive.',
   unreachable: 'The host is allowed but did not answer.',

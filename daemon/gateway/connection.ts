@@ -96,7 +96,11 @@ export class Connection {
   }
 
   /** Of a command: output from `offset` on, and what the client writes. Both or neither. */
-  openBoth(id: number | undefined, offset: number, isWritten: boolean): { readonly outgoing: OutgoingStream | null; readonly incoming: IncomingStream | null } {
+  openBoth(
+    id: number | undefined,
+    offset: number,
+    isWritten: boolean,
+  ): { readonly outgoing: OutgoingStream | null; readonly incoming: IncomingStream | null } {
     if (id === undefined) return { outgoing: null, incoming: null };
     assertFree(this.#incoming, id);
     return { outgoing: this.openOutgoing(id, offset), incoming: isWritten ? this.openIncoming(id, null) : null };
@@ -142,7 +146,8 @@ export class Connection {
     // Safe because: a frame for a stream that has just ended is not a violation, the two crossed on the wire.
     if (frame.kind === FRAME_KIND.credit) this.#outgoing.get(frame.stream)?.credit(frame.offset);
     else if (frame.kind === FRAME_KIND.stop) this.#onStop(frame.stream);
-    else if (this.#incoming.get(frame.stream)?.accept(frame) === false) this.close(CLOSE_CODE.protocolViolation, 'data frame out of order or beyond its credit');
+    else if (this.#incoming.get(frame.stream)?.accept(frame) === false)
+      this.close(CLOSE_CODE.protocolViolation, 'data frame out of order or beyond its credit');
   }
 
   /** Of a stream both ways it ends the output alone; of an upload it says that there will be no more of it. */
@@ -167,7 +172,10 @@ export class Connection {
     }
     const { id, op, params } = envelope.data;
     if (this.#requestsInFlight >= MAX_REQUESTS) {
-      return this.#sendError(id, new SandboxError('QUOTA_EXCEEDED', `Cannot take request ${id}: ${MAX_REQUESTS} are in flight on this connection`));
+      return this.#sendError(
+        id,
+        new SandboxError('QUOTA_EXCEEDED', `Cannot take request ${id}: ${MAX_REQUESTS} are in flight on this connection`),
+      );
     }
     this.#requestsInFlight += 1;
     void this.#perform(id, op, params).finally(() => (this.#requestsInFlight -= 1));
@@ -190,7 +198,11 @@ export class Connection {
     if (known === null) this.#options.log.error({ err: error, requestId: id }, 'request failed');
     const failure = known ?? new SandboxError('INTERNAL', 'Cannot answer: an internal failure, logged under the request id');
     const body: ErrorBody = {
-      code: failure.code, message: failure.message, retry: failure.retry, hint: failure.hint, requestId: failure.requestId ?? String(id),
+      code: failure.code,
+      message: failure.message,
+      retry: failure.retry,
+      hint: failure.hint,
+      requestId: failure.requestId ?? String(id),
       ...(failure.retryAfterMs === undefined ? {} : { retryAfterMs: failure.retryAfterMs }),
     };
     this.#sendText({ id, error: body });
@@ -202,7 +214,12 @@ export class Connection {
     const text = JSON.stringify(message);
     if ('result' in message && text.length > MAX_MESSAGE_BYTES / 3 && Buffer.byteLength(text) > MAX_MESSAGE_BYTES) {
       const id = 'id' in message ? Number(message.id) : 0;
-      return this.#sendError(id, new SandboxError('TOO_LARGE', `Cannot answer: the result is larger than a message may be (${MAX_MESSAGE_BYTES} bytes)`, { hint: 'Ask for less at once, for example with limit.' }));
+      return this.#sendError(
+        id,
+        new SandboxError('TOO_LARGE', `Cannot answer: the result is larger than a message may be (${MAX_MESSAGE_BYTES} bytes)`, {
+          hint: 'Ask for less at once, for example with limit.',
+        }),
+      );
     }
     socket.send(text);
     if (socket.bufferedAmount > HARD_LIMIT_BYTES) socket.terminate();
@@ -249,5 +266,6 @@ export class Connection {
 
 function assertFree(streams: ReadonlyMap<number, unknown>, id: number): void {
   if (streams.has(id)) throw new SandboxError('INVALID_REQUEST', `Cannot open stream ${id}: it is open already`);
-  if (streams.size >= MAX_STREAMS) throw new SandboxError('QUOTA_EXCEEDED', `Cannot open stream ${id}: ${MAX_STREAMS} are open on this connection`);
+  if (streams.size >= MAX_STREAMS)
+    throw new SandboxError('QUOTA_EXCEEDED', `Cannot open stream ${id}: ${MAX_STREAMS} are open on this connection`);
 }

@@ -9,9 +9,19 @@ export const setEgress: Handler<'egress.set'> = async (context, connection, para
   const session = sessionOf(context, connection, params.sandbox, 'control');
   const { principal } = connection;
   const { policy } = session;
-  const egress = grantEgress(params.policy, { name: policy.profileName, profile: policy.profile }, `change egress of session ${session.session}`);
+  const egress = grantEgress(
+    params.policy,
+    { name: policy.profileName, profile: policy.profile },
+    `change egress of session ${session.session}`,
+  );
   const next = withEgress(policy, egress);
-  const record = { tenant: session.tenant, session: session.session, sandboxId: session.id, tokenId: principal.tokenId, labels: session.labels };
+  const record = {
+    tenant: session.tenant,
+    session: session.session,
+    sandboxId: session.id,
+    tokenId: principal.tokenId,
+    labels: session.labels,
+  };
   // Announced before it holds: no decision is ever made under a policy that the log does not know.
   context.audit.append({ kind: 'egress.set', ...record, egress, policySha256: next.sha256, formerPolicySha256: policy.sha256 });
   await session.use(() => session.setPolicy(next));
@@ -22,6 +32,10 @@ export const explainEgress: Handler<'egress.explain'> = async (context, connecti
   const session = sessionOf(context, connection, params.sandbox, 'watch');
   return session.use(async ({ egress }) => {
     if (egress !== null) return egress.explain(params.url);
-    throw new SandboxError('POLICY_INVALID', `Cannot explain egress of session ${session.session}: profile ${session.policy.profileName} has no network`, { hint: 'Everything is denied; use the profile workspace-write.' });
+    throw new SandboxError(
+      'POLICY_INVALID',
+      `Cannot explain egress of session ${session.session}: profile ${session.policy.profileName} has no network`,
+      { hint: 'Everything is denied; use the profile workspace-write.' },
+    );
   });
 };

@@ -44,10 +44,12 @@ export const attachExec: Handler<'exec.attach'> = async (context, connection, pa
     return await session.use(async (sandbox) => {
       const execution = sandbox.execs.require(params.execId);
       // Whoever only watches misses what it reads too slowly, and the command neither waits for it nor ends with it.
-      const takesPart = !connection.principal.isReadOnly && session.state === 'running' && connection.roles.canWork(session, connection.clientId);
+      const takesPart =
+        !connection.principal.isReadOnly && session.state === 'running' && connection.roles.canWork(session, connection.clientId);
       const holds = takesPart && !execution.request.background;
       const release = holds ? leaveBehind(connection, execution, session.claim(params.execId)) : () => undefined;
-      if (takesPart && streams.incoming !== null && mayWrite(connection, execution)) void pumpStdin(streams.incoming, execution, connection.clientId);
+      if (takesPart && streams.incoming !== null && mayWrite(connection, execution))
+        void pumpStdin(streams.incoming, execution, connection.clientId);
       try {
         return await follow(connection, execution, streams.outgoing, params.offset, params.yieldMs, holds);
       } finally {
@@ -65,7 +67,15 @@ export const killExec: Handler<'exec.kill'> = async (context, connection, params
   await session.use(async (sandbox) => {
     const by = principal.role === 'operator' ? `operator:${principal.tokenId.slice(0, 8)}` : 'caller';
     sandbox.execs.require(params.execId).kill({ by, ...(params.signal === undefined ? {} : { signal: params.signal }) });
-    context.audit.append({ kind: 'exec.kill', tenant: session.tenant, session: session.session, sandboxId: session.id, execId: params.execId, by, signal: params.signal ?? null });
+    context.audit.append({
+      kind: 'exec.kill',
+      tenant: session.tenant,
+      session: session.session,
+      sandboxId: session.id,
+      execId: params.execId,
+      by,
+      signal: params.signal ?? null,
+    });
   });
   return {};
 };
@@ -76,10 +86,19 @@ export const resizeExec: Handler<'exec.resize'> = async (context, connection, pa
 };
 
 export const execList: Handler<'exec.list'> = async (context, connection, params) =>
-  sessionOf(context, connection, params.sandbox, 'watch').use(async (sandbox) => ({ execs: sandbox.execs.list().map((execution) => execution.info()) }));
+  sessionOf(context, connection, params.sandbox, 'watch').use(async (sandbox) => ({
+    execs: sandbox.execs.list().map((execution) => execution.info()),
+  }));
 
 /** Output on the stream while it lasts, then the result; with `yieldMs` whichever is first. */
-async function follow(connection: Connection, execution: Execution, stream: OutgoingStream | null, offset: number, yieldMs: number | undefined, holds: boolean): Promise<ExecResult> {
+async function follow(
+  connection: Connection,
+  execution: Execution,
+  stream: OutgoingStream | null,
+  offset: number,
+  yieldMs: number | undefined,
+  holds: boolean,
+): Promise<ExecResult> {
   const result = yieldMs === undefined ? execution.result : execution.resultWithin(yieldMs);
   if (stream === null) return result;
   const stopped = new AbortController();
@@ -97,14 +116,29 @@ async function follow(connection: Connection, execution: Execution, stream: Outg
   return final;
 }
 
-function start(execs: ExecTable, shell: 'bash' | 'sh', sandboxEnv: Readonly<Record<string, string>>, maxOutputBytes: number | undefined, params: ExecStart): Execution {
+function start(
+  execs: ExecTable,
+  shell: 'bash' | 'sh',
+  sandboxEnv: Readonly<Record<string, string>>,
+  maxOutputBytes: number | undefined,
+  params: ExecStart,
+): Execution {
   const argv = argvOf(params.command, shell);
   if (argv[0] === '') throw new SandboxError('INVALID_REQUEST', 'Cannot start a command: the first argument is empty');
   const env: Record<string, string> = { ...sandboxEnv, ...(params.pty === undefined ? {} : { TERM: 'xterm-256color' }), ...params.env };
   const bytes = [...argv, ...Object.entries(env).flat()].reduce((sum, text) => sum + Buffer.byteLength(text) + 2, 0);
-  if (bytes > MAX_START_BYTES) throw new SandboxError('TOO_LARGE', `Cannot start a command: arguments and environment have ${bytes} bytes, the limit is ${MAX_START_BYTES}`, { hint: 'Pass large input by stdin or as a file.' });
+  if (bytes > MAX_START_BYTES)
+    throw new SandboxError(
+      'TOO_LARGE',
+      `Cannot start a command: arguments and environment have ${bytes} bytes, the limit is ${MAX_START_BYTES}`,
+      { hint: 'Pass large input by stdin or as a file.' },
+    );
   if (maxOutputBytes !== undefined && (params.outputBytes ?? 0) > maxOutputBytes) {
-    throw new SandboxError('QUOTA_EXCEEDED', `Cannot start a command: outputBytes ${params.outputBytes} is above the sandbox's limit ${maxOutputBytes}`, { retry: 'never', hint: 'Leave outputBytes out, or ask for less.' });
+    throw new SandboxError(
+      'QUOTA_EXCEEDED',
+      `Cannot start a command: outputBytes ${params.outputBytes} is above the sandbox's limit ${maxOutputBytes}`,
+      { retry: 'never', hint: 'Leave outputBytes out, or ask for less.' },
+    );
   }
   return execs.start({
     execId: params.execId,
@@ -152,17 +186,35 @@ function mayWrite(connection: Connection, execution: Execution): boolean {
 }
 
 /** On record before it starts: what can't be recorded does not run. */
-function startAudited(context: HandlerContext, connection: Connection, session: Session, params: ExecStart, begin: () => Execution): Execution {
+function startAudited(
+  context: HandlerContext,
+  connection: Connection,
+  session: Session,
+  params: ExecStart,
+  begin: () => Execution,
+): Execution {
   const of = { tenant: session.tenant, session: session.session, sandboxId: session.id, execId: params.execId };
   context.audit.append({
-    kind: 'exec.start', ...of, tokenId: connection.principal.tokenId,
-    command: params.command, cwd: params.cwd ?? '', envNames: Object.keys(params.env ?? {}), background: params.background,
-    profile: session.policy.profileName, policySha256: session.policy.sha256, labels: { ...session.labels, ...params.labels },
+    kind: 'exec.start',
+    ...of,
+    tokenId: connection.principal.tokenId,
+    command: params.command,
+    cwd: params.cwd ?? '',
+    envNames: Object.keys(params.env ?? {}),
+    background: params.background,
+    profile: session.policy.profileName,
+    policySha256: session.policy.sha256,
+    labels: { ...session.labels, ...params.labels },
   });
   const end = (outcome: Record<string, string>) => recordAnyway(context, { kind: 'exec.end', ...of, ...outcome, labels: session.labels });
   try {
     const execution = begin();
-    void execution.result.then(() => undefined, () => undefined).then(() => end({ outcome: execution.outcome ?? 'refused' }));
+    void execution.result
+      .then(
+        () => undefined,
+        () => undefined,
+      )
+      .then(() => end({ outcome: execution.outcome ?? 'refused' }));
     return execution;
   } catch (error) {
     end({ outcome: 'refused', code: SandboxError.is(error) ? error.code : 'INTERNAL' });

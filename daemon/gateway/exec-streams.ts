@@ -6,7 +6,14 @@ import type { IncomingStream } from './incoming-stream.ts';
 import type { OutgoingStream } from './outgoing-stream.ts';
 
 /** Sends output from `offset` on until the command ends or the client wants no more; `holds`: the command waits for this reader. */
-export async function pipeOutput(connection: Connection, execution: Execution, stream: OutgoingStream, offset: number, holds: boolean, signal: AbortSignal): Promise<void> {
+export async function pipeOutput(
+  connection: Connection,
+  execution: Execution,
+  stream: OutgoingStream,
+  offset: number,
+  holds: boolean,
+  signal: AbortSignal,
+): Promise<void> {
   const reader = connection.clientId;
   if (holds) execution.gate.reached(reader, offset);
   let isComplete = false;

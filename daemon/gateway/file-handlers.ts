@@ -7,7 +7,18 @@ import type { SandboxFiles } from '../files/sandbox-files.ts';
 import type { Connection } from './connection.ts';
 import { type Handler, type HandlerContext, sessionOf } from './handler.ts';
 
-type FileOperation = 'files.read' | 'files.write' | 'files.list' | 'files.stat' | 'files.mkdir' | 'files.remove' | 'files.move' | 'files.copy' | 'files.chmod' | 'files.readlink' | 'files.symlink';
+type FileOperation =
+  | 'files.read'
+  | 'files.write'
+  | 'files.list'
+  | 'files.stat'
+  | 'files.mkdir'
+  | 'files.remove'
+  | 'files.move'
+  | 'files.copy'
+  | 'files.chmod'
+  | 'files.readlink'
+  | 'files.symlink';
 
 interface Target {
   readonly sandbox: SandboxId;
@@ -17,12 +28,29 @@ interface Target {
 const READING: ReadonlySet<FileOperation> = new Set<FileOperation>(['files.read', 'files.list', 'files.stat', 'files.readlink']);
 
 /** One audited call; in a read-only workspace a write never reaches the sandbox (and its mount would refuse it as well). */
-async function perform<T>(context: HandlerContext, connection: Connection, operation: FileOperation, target: Target, call: (files: SandboxFiles) => Promise<T>): Promise<T> {
+async function perform<T>(
+  context: HandlerContext,
+  connection: Connection,
+  operation: FileOperation,
+  target: Target,
+  call: (files: SandboxFiles) => Promise<T>,
+): Promise<T> {
   const session = sessionOf(context, connection, target.sandbox);
-  const record = { kind: operation, tenant: session.tenant, session: session.session, sandboxId: session.id, tokenId: connection.principal.tokenId, path: target.path, labels: session.labels };
+  const record = {
+    kind: operation,
+    tenant: session.tenant,
+    session: session.session,
+    sandboxId: session.id,
+    tokenId: connection.principal.tokenId,
+    path: target.path,
+    labels: session.labels,
+  };
   try {
     if (session.policy.profile.workspace === 'ro' && !READING.has(operation)) {
-      throw new SandboxError('PERMISSION_DENIED', `Cannot write ${target.path}: the profile ${session.policy.profileName} has a read-only workspace`);
+      throw new SandboxError(
+        'PERMISSION_DENIED',
+        `Cannot write ${target.path}: the profile ${session.policy.profileName} has a read-only workspace`,
+      );
     }
     const result = await session.use((sandbox) => call(sandbox.files));
     context.audit.append({ ...record, outcome: 'done' });
@@ -38,7 +66,10 @@ export const fileHandlers: { readonly [O in FileOperation]: Handler<O> } = {
     perform(context, connection, 'files.read', params, async (files) => {
       const stream = connection.openOutgoing(params.stream, 0);
       try {
-        const reading = files.read(params.path, { offset: params.offset, ...(params.length === undefined ? {} : { length: params.length }) });
+        const reading = files.read(params.path, {
+          offset: params.offset,
+          ...(params.length === undefined ? {} : { length: params.length }),
+        });
         for await (const chunk of reading) {
           // The client has what it wants; the answer still says what the file is.
           if (!(await stream.send(chunk, false))) return await files.stat(params.path);
@@ -64,8 +95,12 @@ export const fileHandlers: { readonly [O in FileOperation]: Handler<O> } = {
       connection.closeStream(params.stream);
     });
   },
-  'files.list': (context, connection, params) => perform(context, connection, 'files.list', params, (files) => files.list(params.path, { recursive: params.recursive, limit: params.limit })),
-  'files.stat': (context, connection, params) => perform(context, connection, 'files.stat', params, (files) => files.stat(params.path, { followSymlink: params.followSymlink })),
+  'files.list': (context, connection, params) =>
+    perform(context, connection, 'files.list', params, (files) =>
+      files.list(params.path, { recursive: params.recursive, limit: params.limit }),
+    ),
+  'files.stat': (context, connection, params) =>
+    perform(context, connection, 'files.stat', params, (files) => files.stat(params.path, { followSymlink: params.followSymlink })),
   'files.mkdir': (context, connection, params) =>
     perform(context, connection, 'files.mkdir', params, async (files) => {
       await files.mkdir(params.path, { parents: params.parents, ...(params.mode === undefined ? {} : { mode: params.mode }) });
@@ -91,7 +126,8 @@ export const fileHandlers: { readonly [O in FileOperation]: Handler<O> } = {
       await files.chmod(params.path, params.mode);
       return {};
     }),
-  'files.readlink': (context, connection, params) => perform(context, connection, 'files.readlink', params, async (files) => ({ target: await files.readlink(params.path) })),
+  'files.readlink': (context, connection, params) =>
+    perform(context, connection, 'files.readlink', params, async (files) => ({ target: await files.readlink(params.path) })),
   'files.symlink': (context, connection, params) =>
     perform(context, connection, 'files.symlink', params, async (files) => {
       await files.symlink(params.path, params.target);

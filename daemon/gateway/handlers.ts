@@ -16,7 +16,16 @@ import { portsUrl } from './ports/port-handlers.ts';
 
 /** Refusals that somebody may ask about later; of files, every call is recorded with its outcome anyway. */
 const DENIALS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-  'UNAUTHENTICATED', 'FORBIDDEN', 'NOT_FOUND', 'SESSION_BUSY', 'LEASE_LOST', 'QUOTA_EXCEEDED', 'CAPACITY', 'IMAGE_NOT_ALLOWED', 'PROFILE_UNKNOWN', 'POLICY_INVALID',
+  'UNAUTHENTICATED',
+  'FORBIDDEN',
+  'NOT_FOUND',
+  'SESSION_BUSY',
+  'LEASE_LOST',
+  'QUOTA_EXCEEDED',
+  'CAPACITY',
+  'IMAGE_NOT_ALLOWED',
+  'PROFILE_UNKNOWN',
+  'POLICY_INVALID',
 ]);
 
 type Handlers = { readonly [O in Operation]: Handler<O> };
@@ -29,7 +38,14 @@ const HANDLERS: Handlers = {
     if (connection.client !== null) throw new SandboxError('INVALID_REQUEST', 'Cannot say hello twice');
     const { principal } = connection;
     connection.client = context.clients.connected(params.clientId, principal, params.disconnectGraceMs, connection.disconnect);
-    return { protocol: PROTOCOL_VERSION, daemonVersion: context.version, heartbeatMs: context.heartbeatMs, tenant: principal.tenant, role: principal.role, receiptKey: context.receiptKey };
+    return {
+      protocol: PROTOCOL_VERSION,
+      daemonVersion: context.version,
+      heartbeatMs: context.heartbeatMs,
+      tenant: principal.tenant,
+      role: principal.role,
+      receiptKey: context.receiptKey,
+    };
   },
   open: async (context, connection, params) => {
     const { clientId } = connection;
@@ -41,10 +57,16 @@ const HANDLERS: Handlers = {
   },
   close: async (context, connection, params) => {
     const session = sessionOf(context, connection, params.sandbox, 'control');
-    await context.pool.close(session, connection.principal.role === 'operator' ? 'closed by an operator' : 'closed by its controller', params.workspace);
+    await context.pool.close(
+      session,
+      connection.principal.role === 'operator' ? 'closed by an operator' : 'closed by its controller',
+      params.workspace,
+    );
     return {};
   },
-  list: async (context, connection, params) => ({ sandboxes: context.pool.list(params, connection.principal).map((session) => session.info()) }),
+  list: async (context, connection, params) => ({
+    sandboxes: context.pool.list(params, connection.principal).map((session) => session.info()),
+  }),
   extend: async (context, connection, params) => {
     const session = sessionOf(context, connection, params.sandbox, 'control');
     await session.extend({ ttlMs: params.ttlMs, idleMs: params.idleMs });
@@ -80,7 +102,14 @@ function recordDenial(context: HandlerContext, connection: Connection, operation
   const { tenant, role, tokenId } = connection.principal;
   const { session, sandbox } = z.object({ session: z.string().optional(), sandbox: z.string().optional() }).catch({}).parse(params);
   recordAnyway(context, {
-    kind: 'denied', op: operation, code: error.code, message: error.message, tenant, role, tokenId,
-    ...(session === undefined ? {} : { session }), ...(sandbox === undefined ? {} : { sandboxId: sandbox }),
+    kind: 'denied',
+    op: operation,
+    code: error.code,
+    message: error.message,
+    tenant,
+    role,
+    tokenId,
+    ...(session === undefined ? {} : { session }),
+    ...(sandbox === undefined ? {} : { sandboxId: sandbox }),
   });
 }

@@ -13,7 +13,10 @@ export function originRule(host: string, port: number, extraOrigins: readonly st
   // Without a port where it is the one that browsers leave out.
   const own = names.flatMap((name) => (port === 80 ? [name, `${name}:80`] : [`${name}:${port}`]));
   const extra = extraOrigins.map((origin) => new URL(origin));
-  return { hosts: new Set([...own, ...extra.map((url) => url.host)]), origins: new Set([...own.map((name) => `http://${name}`), ...extra.map((url) => url.origin)]) };
+  return {
+    hosts: new Set([...own, ...extra.map((url) => url.host)]),
+    origins: new Set([...own.map((name) => `http://${name}`), ...extra.map((url) => url.origin)]),
+  };
 }
 
 /** null: acceptable; otherwise why not. Requests without Origin are not from a page. */

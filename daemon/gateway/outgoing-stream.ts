@@ -1,7 +1,15 @@
 // One stream of bytes to the client: waits for its credit and for the socket. Owns order and flow;
 // where the bytes come from is the caller's business.
 
-import { FLAG_EOF, FLAG_STDERR, FRAME_HEADER_BYTES, FRAME_KIND, INITIAL_WINDOW, MAX_PAYLOAD_BYTES, writeFrameHeader } from '../../client/protocol/frames.ts';
+import {
+  FLAG_EOF,
+  FLAG_STDERR,
+  FRAME_HEADER_BYTES,
+  FRAME_KIND,
+  INITIAL_WINDOW,
+  MAX_PAYLOAD_BYTES,
+  writeFrameHeader,
+} from '../../client/protocol/frames.ts';
 
 export interface FrameSink {
   /** Resolves when the socket has room for more, or is closed. */

@@ -19,7 +19,12 @@ export class RefusalRecord {
     this.#clock = options.clock;
   }
 
-  add(refused: { readonly code: string; readonly message: string; readonly address: string | undefined; readonly url: string | undefined }): void {
+  add(refused: {
+    readonly code: string;
+    readonly message: string;
+    readonly address: string | undefined;
+    readonly url: string | undefined;
+  }): void {
     const now = this.#clock.now();
     if (now - this.#windowStartMs >= WINDOW_MS) {
       this.#windowStartMs = now;
@@ -33,7 +38,15 @@ export class RefusalRecord {
     // The path alone: a query may hold what its sender takes for a secret.
     const path = (refused.url ?? '').split('?', 1)[0]?.slice(0, 200) ?? '';
     const { code, message, address } = refused;
-    this.#append({ kind: 'denied', op: 'connect', code, message, address: address ?? null, path, ...(this.#omitted === 0 ? {} : { omittedBefore: this.#omitted }) });
+    this.#append({
+      kind: 'denied',
+      op: 'connect',
+      code,
+      message,
+      address: address ?? null,
+      path,
+      ...(this.#omitted === 0 ? {} : { omittedBefore: this.#omitted }),
+    });
     this.#omitted = 0;
   }
 }

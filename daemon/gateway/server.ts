@@ -22,7 +22,12 @@ export interface GatewayOptions {
   /** Answers plain HTTP; the principal is null where no valid token was sent. */
   readonly route: (request: IncomingMessage, principal: Principal | null) => Promise<{ readonly status: number; readonly body: unknown }>;
   /** Told of everyone who is not let in. */
-  readonly onRefused: (refused: { readonly code: string; readonly message: string; readonly address: string | undefined; readonly url: string | undefined }) => void;
+  readonly onRefused: (refused: {
+    readonly code: string;
+    readonly message: string;
+    readonly address: string | undefined;
+    readonly url: string | undefined;
+  }) => void;
   readonly onDisconnected: (connection: Connection) => void;
   readonly clock: Clock;
   readonly log: Log;
@@ -39,9 +44,17 @@ export class Gateway {
 
   constructor(options: GatewayOptions) {
     this.#options = options;
-    this.#http = createServer({ maxHeaderSize: 16 * 1024, headersTimeout: 10_000, requestTimeout: 30_000 }, (request, response) => void this.#serve(request, response));
+    this.#http = createServer(
+      { maxHeaderSize: 16 * 1024, headersTimeout: 10_000, requestTimeout: 30_000 },
+      (request, response) => void this.#serve(request, response),
+    );
     this.#http.on('upgrade', (request, socket, head) => void this.#upgrade(request, socket, head));
-    this.#sockets = new WebSocketServer({ noServer: true, maxPayload: MAX_MESSAGE_BYTES, perMessageDeflate: false, handleProtocols: () => SUBPROTOCOL });
+    this.#sockets = new WebSocketServer({
+      noServer: true,
+      maxPayload: MAX_MESSAGE_BYTES,
+      perMessageDeflate: false,
+      handleProtocols: () => SUBPROTOCOL,
+    });
   }
 
   /** Starts listening; the address answers with the port that was picked. A taken port is INVALID_REQUEST with the remedy. */
@@ -50,7 +63,12 @@ export class Gateway {
     await new Promise<void>((resolve, reject) => {
       this.#http.once('error', (cause: NodeJS.ErrnoException) => {
         const why = cause.code === 'EADDRINUSE' ? 'the port is taken' : cause.message;
-        reject(new SandboxError('INVALID_REQUEST', `Cannot listen on ${host}:${port}: ${why}`, { cause, hint: 'Stop what listens there, or choose another --listen HOST:PORT (port 0 picks one).' }));
+        reject(
+          new SandboxError('INVALID_REQUEST', `Cannot listen on ${host}:${port}: ${why}`, {
+            cause,
+            hint: 'Stop what listens there, or choose another --listen HOST:PORT (port 0 picks one).',
+          }),
+        );
       });
       this.#http.listen(port, host.replace(/^\[|\]$/g, ''), resolve);
     });
@@ -92,7 +110,11 @@ export class Gateway {
       const known = SandboxError.is(error) ? error : null;
       if (known === null) this.#options.log.error({ err: error }, 'http request failed');
       if (known?.code === 'UNAUTHENTICATED') this.#refused(request, known.code, known.message);
-      answer(known?.httpStatus ?? 500, { code: known?.code ?? 'INTERNAL', message: known?.message ?? 'Cannot answer: an internal failure', hint: known?.hint ?? '' });
+      answer(known?.httpStatus ?? 500, {
+        code: known?.code ?? 'INTERNAL',
+        message: known?.message ?? 'Cannot answer: an internal failure',
+        hint: known?.hint ?? '',
+      });
     }
   }
 
@@ -101,18 +123,24 @@ export class Gateway {
     const refuse = (status: string, code: string, message: string) => {
       this.#refused(request, code, message);
       const body = `${JSON.stringify({ code, message })}\n`;
-      socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
+      socket.end(
+        `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+      );
     };
     const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim());
     if (request.url !== '/v1/ws') return refuse('404 Not Found', 'NOT_FOUND', 'Cannot upgrade: only /v1/ws is a WebSocket');
     const refusal = this.#refusal(request);
     if (refusal !== null) return refuse('403 Forbidden', 'FORBIDDEN', `Cannot upgrade: ${refusal}`);
-    if (!offered.includes(SUBPROTOCOL)) return refuse('426 Upgrade Required', 'PROTOCOL_VERSION', `Cannot upgrade: offer the subprotocol ${SUBPROTOCOL}`);
+    if (!offered.includes(SUBPROTOCOL))
+      return refuse('426 Upgrade Required', 'PROTOCOL_VERSION', `Cannot upgrade: offer the subprotocol ${SUBPROTOCOL}`);
     try {
       const fromList = offered.find((name) => name.startsWith(BEARER_PREFIX))?.slice(BEARER_PREFIX.length) ?? '';
       const principal = await this.#options.verify(bearerOf(request.headers.authorization) || fromList);
-      if (this.#connections.size >= this.#options.maxConnections) return refuse('503 Service Unavailable', 'CAPACITY', 'Cannot upgrade: too many connections');
-      this.#sockets.handleUpgrade(request, socket, head, (accepted) => this.#accept(new Connection({ ...this.#options, socket: accepted, principal, onClosed: (connection) => this.#closed(connection) })));
+      if (this.#connections.size >= this.#options.maxConnections)
+        return refuse('503 Service Unavailable', 'CAPACITY', 'Cannot upgrade: too many connections');
+      this.#sockets.handleUpgrade(request, socket, head, (accepted) =>
+        this.#accept(new Connection({ ...this.#options, socket: accepted, principal, onClosed: (connection) => this.#closed(connection) })),
+      );
     } catch (error) {
       refuse('401 Unauthorized', 'UNAUTHENTICATED', SandboxError.is(error) ? error.message : 'Cannot authenticate');
     }

@@ -22,20 +22,30 @@ export type GrantedEgress = z.infer<typeof GrantedEgress>;
 export const NO_EGRESS: GrantedEgress = { mode: 'off', allow: [], deny: [], ask: [] };
 
 /** Throws POLICY_INVALID; `verb` and `what` begin its message: "Cannot open session x". */
-export function grantEgress(asked: EgressPolicy | undefined, profile: { readonly name: string; readonly profile: Profile }, doing: string): GrantedEgress {
+export function grantEgress(
+  asked: EgressPolicy | undefined,
+  profile: { readonly name: string; readonly profile: Profile },
+  doing: string,
+): GrantedEgress {
   const invalid = (cause: string, hint: string) => new SandboxError('POLICY_INVALID', `Cannot ${doing}: ${cause}`, { hint });
   const namesHosts = (asked?.allow?.length ?? 0) > 0 || (asked?.ask?.length ?? 0) > 0;
   const wantsOut = namesHosts || asked?.learn === true || (asked?.mode !== undefined && asked.mode !== 'off');
   if (profile.profile.network === 'none') {
-    if (wantsOut) throw invalid(`profile ${profile.name} forbids network, but egress asks for it`, 'Drop egress, or use the profile workspace-write.');
+    if (wantsOut)
+      throw invalid(`profile ${profile.name} forbids network, but egress asks for it`, 'Drop egress, or use the profile workspace-write.');
     return NO_EGRESS;
   }
-  if (asked?.learn === true) throw invalid('egress.learn is not offered', 'Leave it out; every denial is in the audit log and in the result of its command.');
+  if (asked?.learn === true)
+    throw invalid('egress.learn is not offered', 'Leave it out; every denial is in the audit log and in the result of its command.');
   if (asked?.mode === 'off' && namesHosts) throw invalid('egress.mode is off, but hosts are allowed', 'Leave out mode, or the hosts.');
   const normalised = (list: 'allow' | 'deny' | 'ask'): string[] => {
     const texts = (asked?.[list] ?? []).map((text) => {
       const pattern = parseHostPattern(text);
-      if (pattern === null) throw invalid(`egress.${list} has ${JSON.stringify(text)}, which is neither host, *.suffix nor either with :port`, 'Write names in ASCII, without scheme and path; for every public host use mode open.');
+      if (pattern === null)
+        throw invalid(
+          `egress.${list} has ${JSON.stringify(text)}, which is neither host, *.suffix nor either with :port`,
+          'Write names in ASCII, without scheme and path; for every public host use mode open.',
+        );
       return pattern.text;
     });
     return [...new Set(texts)];
@@ -46,5 +56,7 @@ export function grantEgress(asked: EgressPolicy | undefined, profile: { readonly
 export const isSameEgress = (a: GrantedEgress, b: GrantedEgress): boolean => egressSha256(a) === egressSha256(b);
 
 export function egressSha256({ mode, allow, deny, ask }: GrantedEgress): string {
-  return createHash('sha256').update(JSON.stringify([mode, [...allow].sort(), [...deny].sort(), [...ask].sort()])).digest('hex');
+  return createHash('sha256')
+    .update(JSON.stringify([mode, [...allow].sort(), [...deny].sort(), [...ask].sort()]))
+    .digest('hex');
 }

@@ -12,7 +12,14 @@ export interface PolicySource {
   readonly profiles: Readonly<Record<string, Profile>>;
   readonly images: Readonly<Record<string, string>>;
   readonly runtimes: readonly string[];
-  readonly defaults: { readonly profile: string; readonly image: string; readonly runtime: string; readonly limits: Limits; readonly idleMs: number; readonly ttlMs: number | null };
+  readonly defaults: {
+    readonly profile: string;
+    readonly image: string;
+    readonly runtime: string;
+    readonly limits: Limits;
+    readonly idleMs: number;
+    readonly ttlMs: number | null;
+  };
   /** Largest limits that one sandbox may ask for. */
   readonly maxima: LimitsRequest;
 }
@@ -35,11 +42,13 @@ export interface GrantedPolicy {
 export function grantPolicy(request: OpenRequest, source: PolicySource): GrantedPolicy {
   const profileName = request.profile ?? source.defaults.profile;
   const profile = own(BUILT_IN_PROFILES, profileName) ?? own(source.profiles, profileName);
-  if (profile === undefined) throw new SandboxError('PROFILE_UNKNOWN', `Cannot open session ${request.session}: profile ${profileName} is unknown`);
+  if (profile === undefined)
+    throw new SandboxError('PROFILE_UNKNOWN', `Cannot open session ${request.session}: profile ${profileName} is unknown`);
 
   const imageName = request.image ?? source.defaults.image;
   const imageReference = own(source.images, imageName);
-  if (imageReference === undefined) throw new SandboxError('IMAGE_NOT_ALLOWED', `Cannot open session ${request.session}: image ${imageName} is not in images.allow`);
+  if (imageReference === undefined)
+    throw new SandboxError('IMAGE_NOT_ALLOWED', `Cannot open session ${request.session}: image ${imageName} is not in images.allow`);
 
   const runtime = request.runtime ?? source.defaults.runtime;
   if (!source.runtimes.includes(runtime)) {
@@ -50,7 +59,17 @@ export function grantPolicy(request: OpenRequest, source: PolicySource): Granted
   refuseWhatIsNotEnforced(request);
   const egress = grantEgress(request.egress, { name: profileName, profile }, `open session ${request.session}`);
   const limits = grantLimits(request, source);
-  const granted = { profileName, profile, imageName, imageReference, runtime, limits, idleMs: request.idleMs ?? source.defaults.idleMs, ttlMs: request.ttlMs ?? source.defaults.ttlMs, egress };
+  const granted = {
+    profileName,
+    profile,
+    imageName,
+    imageReference,
+    runtime,
+    limits,
+    idleMs: request.idleMs ?? source.defaults.idleMs,
+    ttlMs: request.ttlMs ?? source.defaults.ttlMs,
+    egress,
+  };
   return { ...granted, sha256: digest(granted) };
 }
 
@@ -70,9 +89,13 @@ function own<T>(table: Readonly<Record<string, T>>, name: string): T | undefined
 /** A policy that would be accepted and not enforced is the worst of answers, so it is refused by name. */
 function refuseWhatIsNotEnforced(request: OpenRequest): void {
   if (request.workspace?.hostPath !== undefined) {
-    throw new SandboxError('POLICY_INVALID', `Cannot open session ${request.session}: no host directory is configured as a workspace root`, {
-      hint: 'Use a named workspace and upload the files.',
-    });
+    throw new SandboxError(
+      'POLICY_INVALID',
+      `Cannot open session ${request.session}: no host directory is configured as a workspace root`,
+      {
+        hint: 'Use a named workspace and upload the files.',
+      },
+    );
   }
 }
 
@@ -80,9 +103,13 @@ function grantLimits(request: OpenRequest, source: PolicySource): Limits {
   const asked = request.limits ?? {};
   const maxBytes = request.workspace?.maxBytes;
   if (maxBytes !== undefined && asked.diskBytes !== undefined && maxBytes !== asked.diskBytes) {
-    throw new SandboxError('POLICY_INVALID', `Cannot open session ${request.session}: workspace.maxBytes and limits.diskBytes differ`, { hint: 'State one of them.' });
+    throw new SandboxError('POLICY_INVALID', `Cannot open session ${request.session}: workspace.maxBytes and limits.diskBytes differ`, {
+      hint: 'State one of them.',
+    });
   }
-  const given = Object.fromEntries(Object.entries({ ...asked, ...(maxBytes === undefined ? {} : { diskBytes: maxBytes }) }).filter(([, value]) => value !== undefined));
+  const given = Object.fromEntries(
+    Object.entries({ ...asked, ...(maxBytes === undefined ? {} : { diskBytes: maxBytes }) }).filter(([, value]) => value !== undefined),
+  );
   const limits: Limits = { ...source.defaults.limits, ...given };
   // Without it there is no cap, which is more than any maximum.
   if (limits.outputBytes === undefined && source.maxima.outputBytes !== undefined) limits.outputBytes = source.maxima.outputBytes;
@@ -92,7 +119,11 @@ function grantLimits(request: OpenRequest, source: PolicySource): Limits {
     const maximum = source.maxima[key];
     const value = limits[key];
     if (maximum !== undefined && value !== undefined && value > maximum) {
-      throw new SandboxError('QUOTA_EXCEEDED', `Cannot open session ${request.session}: limits.${key} ${value} is above the operator's maximum ${maximum}`, { retry: 'never' });
+      throw new SandboxError(
+        'QUOTA_EXCEEDED',
+        `Cannot open session ${request.session}: limits.${key} ${value} is above the operator's maximum ${maximum}`,
+        { retry: 'never' },
+      );
     }
   }
   return limits;

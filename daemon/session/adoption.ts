@@ -27,12 +27,18 @@ export async function adoptSandboxes(options: AdoptionOptions): Promise<readonly
   return adopted.filter((one) => one !== null);
 }
 
-async function adoptOne(options: AdoptionOptions, record: SandboxRecord, container: ContainerSummary | undefined): Promise<AdoptedSandbox | null> {
+async function adoptOne(
+  options: AdoptionOptions,
+  record: SandboxRecord,
+  container: ContainerSummary | undefined,
+): Promise<AdoptedSandbox | null> {
   const sandbox = new ContainerSandbox({ ...options, record });
   const discard = async (reason: string): Promise<null> => {
     options.log.warn({ sandboxId: record.id, reason }, 'sandbox of an earlier daemon ended');
     // A workspace is only deleted when somebody asks; a crash is nobody.
-    await sandbox.close('keep', reason).catch((error: unknown) => options.log.error({ sandboxId: record.id, err: error }, 'sandbox not fully removed'));
+    await sandbox
+      .close('keep', reason)
+      .catch((error: unknown) => options.log.error({ sandboxId: record.id, err: error }, 'sandbox not fully removed'));
     return null;
   };
   if (container === undefined) return discard('its container is gone');

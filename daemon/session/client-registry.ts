@@ -42,7 +42,9 @@ export class ClientRegistry {
     const known = this.#clients.get(id);
     if (known !== undefined) {
       if (!isSamePrincipal(known.principal, principal)) {
-        throw new SandboxError('UNAUTHENTICATED', 'Cannot resume: the clientId belongs to another principal', { hint: 'Connect with a fresh clientId.' });
+        throw new SandboxError('UNAUTHENTICATED', 'Cannot resume: the clientId belongs to another principal', {
+          hint: 'Connect with a fresh clientId.',
+        });
       }
       known.disconnect?.();
       known.cancelGrace?.();
@@ -53,7 +55,16 @@ export class ClientRegistry {
       return known;
     }
     this.#makeRoom(principal);
-    const entry: Entry = { id, principal, disconnectGraceMs, disconnect, foreground: new Set(), cancelGrace: null, cancelForget: null, onForgotten: () => undefined };
+    const entry: Entry = {
+      id,
+      principal,
+      disconnectGraceMs,
+      disconnect,
+      foreground: new Set(),
+      cancelGrace: null,
+      cancelForget: null,
+      onForgotten: () => undefined,
+    };
     this.#clients.set(id, entry);
     return entry;
   }

@@ -49,7 +49,16 @@ export class Confirmations {
       this.#pending.set(id, { sandbox, settle });
       if (!deliver({ ...question, id, expiresAt: new Date(clock.now() + timeoutMs).toISOString() })) settle('nobody');
     });
-    audit.append({ kind: 'confirm.request', ...identity, sandboxId: sandbox, confirmId: id, what: asked.kind, summary: asked.summary, rule: asked.rule, execId: asked.execId ?? null });
+    audit.append({
+      kind: 'confirm.request',
+      ...identity,
+      sandboxId: sandbox,
+      confirmId: id,
+      what: asked.kind,
+      summary: asked.summary,
+      rule: asked.rule,
+      execId: asked.execId ?? null,
+    });
     const answer = await answered;
     audit.append({ kind: 'confirm.answer', ...identity, sandboxId: sandbox, confirmId: id, answer });
     return answer;

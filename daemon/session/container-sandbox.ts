@@ -101,8 +101,14 @@ export class ContainerSandbox implements RunningSandbox {
   async listen(): Promise<void> {
     const { stateDir, runtimeDirs, spools, clock, log } = this.#options;
     this.#execs = await ExecTable.open({
-      sandboxId: this.id, link: this.link, spools, journalPath: join(stateDir, 'sandboxes', `${this.id}.execs.jsonl`), clock, log,
-      maxRunning: this.#record.policy.limits.execs, readOomKills: () => this.#oom?.read() ?? null,
+      sandboxId: this.id,
+      link: this.link,
+      spools,
+      journalPath: join(stateDir, 'sandboxes', `${this.id}.execs.jsonl`),
+      clock,
+      log,
+      maxRunning: this.#record.policy.limits.execs,
+      readOomKills: () => this.#oom?.read() ?? null,
       complete: (draft) => this.#egress?.complete(draft) ?? draft,
     });
     await this.#openEgress();
@@ -186,8 +192,14 @@ export class ContainerSandbox implements RunningSandbox {
     const { egress, runtimeDirs, clock, onEgress, onAsk } = this.#options;
     if (this.#record.policy.profile.network === 'none') return;
     this.#egress = await SandboxEgress.open({
-      sandboxId: this.id, socketPath: join(runtimeDirs.slot(this.#record.slot).dir, 'egress.sock'), policy: this.#record.policy.egress, process: egress, clock,
-      stateOf: (execId) => this.#execs?.get(execId)?.state ?? null, onDecision: (decision) => onEgress(this.#record, decision), onAsk: (decision) => onAsk(this.#record, decision),
+      sandboxId: this.id,
+      socketPath: join(runtimeDirs.slot(this.#record.slot).dir, 'egress.sock'),
+      policy: this.#record.policy.egress,
+      process: egress,
+      clock,
+      stateOf: (execId) => this.#execs?.get(execId)?.state ?? null,
+      onDecision: (decision) => onEgress(this.#record, decision),
+      onAsk: (decision) => onAsk(this.#record, decision),
     });
   }
 

@@ -8,6 +8,7 @@ export function chooseVictim(sessions: readonly Session[]): Session {
   const idle = sessions.filter((session) => session.state === 'running' && !session.isBusy);
   idle.sort((a, b) => Number(a.isControlled) - Number(b.isControlled) || a.lastUsedAtMs - b.lastUsedAtMs);
   const [victim] = idle;
-  if (victim === undefined) throw new SandboxError('CAPACITY', 'Cannot open a session: the pool is full and every session is working', { retryAfterMs: 5000 });
+  if (victim === undefined)
+    throw new SandboxError('CAPACITY', 'Cannot open a session: the pool is full and every session is working', { retryAfterMs: 5000 });
   return victim;
 }

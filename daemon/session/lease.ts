@@ -35,7 +35,8 @@ export function assertSamePolicy(session: Session, request: OpenRequest): void {
     if (value !== undefined && value !== policy.limits[key as keyof typeof policy.limits]) differing.push(`limits.${key}`);
   }
   const profile = { name: policy.profileName, profile: policy.profile };
-  if (request.egress !== undefined && !isSameEgress(grantEgress(request.egress, profile, `join session ${session.session}`), policy.egress)) differing.push('egress');
+  if (request.egress !== undefined && !isSameEgress(grantEgress(request.egress, profile, `join session ${session.session}`), policy.egress))
+    differing.push('egress');
   if (differing.length === 0) return;
   throw new SandboxError('POLICY_INVALID', `Cannot join session ${session.session}: it is open with another ${differing.join(', ')}`, {
     hint: 'Leave these out to join it as it is, or close it first.',

@@ -14,7 +14,13 @@ export interface MakeOptions {
 
 export async function makeSandbox(options: MakeOptions, order: SandboxOrder, signal: AbortSignal): Promise<RunningSandbox> {
   const { maker, audit, log } = options;
-  const identity = { tenant: order.tenant, session: order.session, sandboxId: order.id, policySha256: order.policy.sha256, labels: order.labels };
+  const identity = {
+    tenant: order.tenant,
+    session: order.session,
+    sandboxId: order.id,
+    policySha256: order.policy.sha256,
+    labels: order.labels,
+  };
   let sandbox: RunningSandbox | null = null;
   try {
     if (signal.aborted) throw stopping(order);
@@ -23,11 +29,20 @@ export async function makeSandbox(options: MakeOptions, order: SandboxOrder, sig
     return sandbox;
   } catch (cause) {
     const error = signal.aborted && !SandboxError.is(cause) ? stopping(order) : cause;
-    recordAnyway(options, { kind: 'sandbox.open', ...identity, outcome: 'failed', code: SandboxError.is(error) ? error.code : 'INTERNAL', message: String(error) });
+    recordAnyway(options, {
+      kind: 'sandbox.open',
+      ...identity,
+      outcome: 'failed',
+      code: SandboxError.is(error) ? error.code : 'INTERNAL',
+      message: String(error),
+    });
     log.warn({ ...identity, err: error }, 'sandbox not opened');
-    await sandbox?.close('keep', 'its opening could not be recorded').catch((failure: unknown) => log.error({ sandboxId: order.id, err: failure }, 'sandbox not fully removed'));
+    await sandbox
+      ?.close('keep', 'its opening could not be recorded')
+      .catch((failure: unknown) => log.error({ sandboxId: order.id, err: failure }, 'sandbox not fully removed'));
     throw error;
   }
 }
 
-const stopping = (order: SandboxOrder): SandboxError => new SandboxError('SHUTTING_DOWN', `Cannot open session ${order.session}: the daemon is stopping`);
+const stopping = (order: SandboxOrder): SandboxError =>
+  new SandboxError('SHUTTING_DOWN', `Cannot open session ${order.session}: the daemon is stopping`);

@@ -36,16 +36,24 @@ export class OpenedRoles {
     if (need === 'watch' && roles?.has('observer') === true) return;
     // An operator looks and ends without taking part; to work in a session it joins like anyone.
     if (need !== 'work' && principal.role === 'operator') return;
-    if (roles?.has('controller') === true) throw new SandboxError('LEASE_LOST', `Cannot act on session ${session.session}: another connection took it over`);
+    if (roles?.has('controller') === true)
+      throw new SandboxError('LEASE_LOST', `Cannot act on session ${session.session}: another connection took it over`);
     if (roles !== undefined) {
-      throw new SandboxError('FORBIDDEN', `Cannot act on session ${session.session}: this connection opened it as ${[...roles].join(' and ')}`, {
-        hint: 'A participant runs commands and uses files, an observer only watches; the controller closes and extends.',
-      });
+      throw new SandboxError(
+        'FORBIDDEN',
+        `Cannot act on session ${session.session}: this connection opened it as ${[...roles].join(' and ')}`,
+        {
+          hint: 'A participant runs commands and uses files, an observer only watches; the controller closes and extends.',
+        },
+      );
     }
     if (need !== 'control') {
-      throw new SandboxError('INVALID_REQUEST', `Cannot act on session ${session.session}: this connection has not opened it`, { hint: 'Call open first; the role participant joins a session beside its controller.' });
+      throw new SandboxError('INVALID_REQUEST', `Cannot act on session ${session.session}: this connection has not opened it`, {
+        hint: 'Call open first; the role participant joins a session beside its controller.',
+      });
     }
-    if (session.isControlled) throw new SandboxError('SESSION_BUSY', `Cannot control session ${session.session}: another connection holds it`);
+    if (session.isControlled)
+      throw new SandboxError('SESSION_BUSY', `Cannot control session ${session.session}: another connection holds it`);
   }
 
   #controls(session: Session, clientId: string): boolean {

@@ -97,7 +97,9 @@ export class SessionPool {
     this.assertAccepting(`open session ${request.session}`);
     const known = this.#byName.get(key);
     if (known === undefined && request.role !== 'controller') {
-      throw new SandboxError('NOT_FOUND', `Cannot join session ${request.session}: it is not open`, { hint: 'Open it as controller to make it.' });
+      throw new SandboxError('NOT_FOUND', `Cannot join session ${request.session}: it is not open`, {
+        hint: 'Open it as controller to make it.',
+      });
     }
     const entry = known ?? this.#create(request, tenant);
     const { session } = entry;
@@ -157,12 +159,14 @@ export class SessionPool {
 
   /** The client's connection is lost: its sessions wait for it, for their grace. */
   controllerLost(clientId: string): void {
-    for (const { session } of this.#byId.values()) if (session.controller === clientId) session.controllerLostAtMs = this.#options.clock.now();
+    for (const { session } of this.#byId.values())
+      if (session.controller === clientId) session.controllerLostAtMs = this.#options.clock.now();
   }
 
   /** The client will not come back. */
   controllerGone(clientId: string): void {
-    for (const { session } of this.#byId.values()) if (session.controller === clientId && session.controllerLostAtMs !== null) session.controller = null;
+    for (const { session } of this.#byId.values())
+      if (session.controller === clientId && session.controllerLostAtMs !== null) session.controller = null;
   }
 
   /** Refuses new work, waits for running commands until the deadline, then closes or leaves the sandboxes. */
@@ -177,7 +181,10 @@ export class SessionPool {
     await this.#creations.onIdle();
     const entries = [...this.#byId.values()];
     // What closes already is closed to the end: half a sandbox is nothing the next daemon could go on with.
-    if (mode === 'keep') await Promise.allSettled(entries.map(async (entry) => (entry.closing === null ? entry.session.runningSandbox?.detach() : entry.closing)));
+    if (mode === 'keep')
+      await Promise.allSettled(
+        entries.map(async (entry) => (entry.closing === null ? entry.session.runningSandbox?.detach() : entry.closing)),
+      );
     else await Promise.allSettled(entries.map((entry) => this.close(entry.session, 'the daemon stops')));
   }
 
@@ -187,7 +194,10 @@ export class SessionPool {
     const workspaceName = request.workspace?.name ?? request.session;
     for (const { session } of this.#byId.values()) {
       if (session.tenant === tenant && session.workspaceName === workspaceName) {
-        throw new SandboxError('SESSION_BUSY', `Cannot open session ${request.session}: its workspace ${workspaceName} is in use by session ${session.session}`);
+        throw new SandboxError(
+          'SESSION_BUSY',
+          `Cannot open session ${request.session}: its workspace ${workspaceName} is in use by session ${session.session}`,
+        );
       }
     }
     // Before anyone is evicted: who is over a ceiling takes no place from others.
@@ -202,8 +212,17 @@ export class SessionPool {
     const createdAtMs = clock.now();
     const ttlMs = request.ttlMs ?? policy.ttlMs ?? this.#options.ttlMs;
     const order: SandboxOrder = {
-      id: newSandboxId(), tenant, session: request.session, workspaceName, policy, labels: request.labels ?? {}, env: request.env ?? {},
-      retain: request.workspace?.retain ?? 'keep', createdAtMs, expiresAtMs: ttlMs === null ? null : createdAtMs + ttlMs, idleMs: policy.idleMs,
+      id: newSandboxId(),
+      tenant,
+      session: request.session,
+      workspaceName,
+      policy,
+      labels: request.labels ?? {},
+      env: request.env ?? {},
+      retain: request.workspace?.retain ?? 'keep',
+      createdAtMs,
+      expiresAtMs: ttlMs === null ? null : createdAtMs + ttlMs,
+      idleMs: policy.idleMs,
     };
     const session = this.#newSession(order);
     const ready = this.#creations.add(async () => {
@@ -248,7 +267,14 @@ export class SessionPool {
     const { session } = entry;
     const { log, onEnded } = this.#options;
     // Not in a later step where that can be helped: a call must not begin in between.
-    if (session.state === 'starting' && !(await entry.ready.then(() => true, () => false))) return;
+    if (
+      session.state === 'starting' &&
+      !(await entry.ready.then(
+        () => true,
+        () => false,
+      ))
+    )
+      return;
     session.ending(state, reason);
     this.#ended.add(session, state === 'failed' ? 'SANDBOX_FAILED' : 'SESSION_EXPIRED', reason);
     onEnded(session, reason);
@@ -261,7 +287,14 @@ export class SessionPool {
     }
     session.closed();
     this.#forget(entry);
-    recordAnyway(this.#options, { kind: 'sandbox.close', tenant: session.tenant, session: session.session, sandboxId: session.id, reason, outcome: failure === undefined ? 'done' : 'failed' });
+    recordAnyway(this.#options, {
+      kind: 'sandbox.close',
+      tenant: session.tenant,
+      session: session.session,
+      sandboxId: session.id,
+      reason,
+      outcome: failure === undefined ? 'done' : 'failed',
+    });
   }
 
   /** A place for one more: null if there is one, else the end of the session whose place it gets, each of one only. */

@@ -33,11 +33,16 @@ export class Quotas {
     const used = this.#tenants.get(tenant) ?? zero();
     const tenantKey = exceeded(used, wanted, this.#perTenant);
     if (tenantKey !== null) {
-      throw new SandboxError('QUOTA_EXCEEDED', `Cannot open a sandbox: quota ${tenantKey} of tenant ${tenant} is ${this.#perTenant[tenantKey]}, in use ${used[tenantKey]}, asked ${wanted[tenantKey]}`);
+      throw new SandboxError(
+        'QUOTA_EXCEEDED',
+        `Cannot open a sandbox: quota ${tenantKey} of tenant ${tenant} is ${this.#perTenant[tenantKey]}, in use ${used[tenantKey]}, asked ${wanted[tenantKey]}`,
+      );
     }
     const hostKey = exceeded(this.#total, wanted, this.#host);
     if (hostKey !== null) {
-      throw new SandboxError('CAPACITY', `Cannot open a sandbox: the host's ${hostKey} ceiling ${this.#host[hostKey]} is reached`, { retryAfterMs: 5000 });
+      throw new SandboxError('CAPACITY', `Cannot open a sandbox: the host's ${hostKey} ceiling ${this.#host[hostKey]} is reached`, {
+        retryAfterMs: 5000,
+      });
     }
     return this.hold(tenant, limits);
   }

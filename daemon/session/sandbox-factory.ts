@@ -63,14 +63,37 @@ export class SandboxFactory implements SandboxMaker {
     signal.throwIfAborted();
     const image = await this.#image(order);
     const hasQuota = workspaces.store.kind === 'btrfs';
-    const workspace = await workspaces.claim({ tenant: order.tenant, name: order.workspaceName, retain: order.retain, maxBytes: hasQuota ? order.policy.limits.diskBytes : null });
+    const workspace = await workspaces.claim({
+      tenant: order.tenant,
+      name: order.workspaceName,
+      retain: order.retain,
+      maxBytes: hasQuota ? order.policy.limits.diskBytes : null,
+    });
     const { uid, gid } = workspace.record;
     const nonces = newNonces();
     const slot = order.id.slice('sb_'.length);
     const record: SandboxRecord = {
-      version: 1, id: order.id, tenant: order.tenant, session: order.session, workspaceName: order.workspaceName, workspaceId: workspace.record.id,
-      policy: order.policy, labels: order.labels, env: { ...order.env }, baseEnv: baseEnv(image.env), retain: order.retain, createdAtMs: order.createdAtMs,
-      expiresAtMs: order.expiresAtMs, idleMs: order.idleMs, uid, gid, slot, nonces, containerId: null, shell: 'sh', receipt: null,
+      version: 1,
+      id: order.id,
+      tenant: order.tenant,
+      session: order.session,
+      workspaceName: order.workspaceName,
+      workspaceId: workspace.record.id,
+      policy: order.policy,
+      labels: order.labels,
+      env: { ...order.env },
+      baseEnv: baseEnv(image.env),
+      retain: order.retain,
+      createdAtMs: order.createdAtMs,
+      expiresAtMs: order.expiresAtMs,
+      idleMs: order.idleMs,
+      uid,
+      gid,
+      slot,
+      nonces,
+      containerId: null,
+      shell: 'sh',
+      receipt: null,
     };
     const sandbox = new ContainerSandbox({ ...this.#options, record });
     try {
@@ -86,8 +109,14 @@ export class SandboxFactory implements SandboxMaker {
         driver.start(containerId, { signal }).then(() => sandbox.link.waitUntilUp({ timeoutMs: START_LIMIT_MS, signal })),
       ]);
       const receipt = await takeReceipt({
-        driver, containerId, grant, initReport: await sandbox.link.report(), diskQuota,
-        sign: (receipt) => signReceipt(receipt, this.#options.receiptKey), clock: this.#options.clock, daemonVersion: this.#options.daemonVersion,
+        driver,
+        containerId,
+        grant,
+        initReport: await sandbox.link.report(),
+        diskQuota,
+        sign: (receipt) => signReceipt(receipt, this.#options.receiptKey),
+        clock: this.#options.clock,
+        daemonVersion: this.#options.daemonVersion,
       });
       const shell = this.#shells.get(image.id) ?? (await probeShell(sandbox.link));
       this.#shells.set(image.id, shell);
@@ -95,7 +124,9 @@ export class SandboxFactory implements SandboxMaker {
       return sandbox;
     } catch (error) {
       // A workspace made for this sandbox alone goes with it; an older one is somebody's files.
-      await sandbox.close(workspace.isNew ? 'delete' : 'keep', 'it could not be started').catch((cause: unknown) => this.#options.log.error({ sandboxId: order.id, err: cause }, 'half-made sandbox not removed'));
+      await sandbox
+        .close(workspace.isNew ? 'delete' : 'keep', 'it could not be started')
+        .catch((cause: unknown) => this.#options.log.error({ sandboxId: order.id, err: cause }, 'half-made sandbox not removed'));
       throw error;
     }
   }
@@ -106,8 +137,17 @@ export class SandboxFactory implements SandboxMaker {
 
   async #image(order: SandboxOrder): Promise<ImageDetails> {
     const image = await this.#options.driver.inspectImage(order.policy.imageReference);
-    if (image === null) throw new SandboxError('IMAGE_NOT_ALLOWED', `Cannot open session ${order.session}: image ${order.policy.imageName} is not in the engine`, { hint: 'An operator adds it to the engine again, or runs npm run setup.' });
-    if (image.volumes.length > 0) throw new SandboxError('IMAGE_NOT_ALLOWED', `Cannot open session ${order.session}: image ${order.policy.imageName} declares volumes (${image.volumes.join(', ')}), which no sandbox may have`);
+    if (image === null)
+      throw new SandboxError(
+        'IMAGE_NOT_ALLOWED',
+        `Cannot open session ${order.session}: image ${order.policy.imageName} is not in the engine`,
+        { hint: 'An operator adds it to the engine again, or runs npm run setup.' },
+      );
+    if (image.volumes.length > 0)
+      throw new SandboxError(
+        'IMAGE_NOT_ALLOWED',
+        `Cannot open session ${order.session}: image ${order.policy.imageName} declares volumes (${image.volumes.join(', ')}), which no sandbox may have`,
+      );
     return image;
   }
 
@@ -134,7 +174,14 @@ export class SandboxFactory implements SandboxMaker {
       profile: { name: policy.profileName, isWorkspaceReadonly, seccomp: await this.#seccomp(policy.profile.seccomp) },
       uid: record.uid,
       gid: record.gid,
-      limits: { memoryBytes, cpus, pids, tmpBytes, diskBytes: store.kind === 'btrfs' ? diskBytes : null, shmBytes: shmBytesFor(memoryBytes) },
+      limits: {
+        memoryBytes,
+        cpus,
+        pids,
+        tmpBytes,
+        diskBytes: store.kind === 'btrfs' ? diskBytes : null,
+        shmBytes: shmBytesFor(memoryBytes),
+      },
       paths: {
         runDir: runtimeDirs.slot(record.slot).source,
         initPath: runtimeDirs.initSource,

@@ -83,7 +83,10 @@ export class Session {
   /** The sandbox, for a call; SESSION_EXPIRED or SANDBOX_FAILED once it is gone. */
   sandbox(): RunningSandbox {
     if (this.#state === 'running' && this.#sandbox !== null) return this.#sandbox;
-    if (this.#state === 'starting') throw new SandboxError('SESSION_BUSY', `Cannot use sandbox ${this.id}: it is starting`, { hint: 'Try again when its open has been answered.' });
+    if (this.#state === 'starting')
+      throw new SandboxError('SESSION_BUSY', `Cannot use sandbox ${this.id}: it is starting`, {
+        hint: 'Try again when its open has been answered.',
+      });
     if (this.#state === 'failed') throw new SandboxError('SANDBOX_FAILED', `Cannot use sandbox ${this.id}: ${this.#endReason}`);
     throw new SandboxError('SESSION_EXPIRED', `Cannot use sandbox ${this.id}: ${this.#endReason || 'it is closed'}`);
   }

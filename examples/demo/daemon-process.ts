@@ -21,14 +21,18 @@ export async function startDaemonProcess(packageRoot: string): Promise<DaemonPro
   const stateDir = await mkdtemp(join(tmpdir(), 'cl-demo-'));
   const main = join(packageRoot, 'dist', 'daemon', 'main.js');
   const env = { ...process.env, CLOISTER_LOG_LEVEL: 'warn' };
-  const daemon = spawn(process.execPath, [main, 'serve', '--listen', '127.0.0.1:0', '--state-dir', stateDir], { stdio: ['ignore', 'pipe', 'inherit'], env });
+  const daemon = spawn(process.execPath, [main, 'serve', '--listen', '127.0.0.1:0', '--state-dir', stateDir], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env,
+  });
   const stop = async () => {
     if (daemon.exitCode === null && daemon.kill('SIGTERM')) await once(daemon, 'exit');
     await rm(stateDir, { recursive: true, force: true });
   };
   try {
     const { url } = JSON.parse(await firstLine(daemon)) as { url: string };
-    const token = async (tenant: string) => (await run(process.execPath, [main, 'token', 'create', '--tenant', tenant, '--state-dir', stateDir])).stdout.trim();
+    const token = async (tenant: string) =>
+      (await run(process.execPath, [main, 'token', 'create', '--tenant', tenant, '--state-dir', stateDir])).stdout.trim();
     return { url, token, stop };
   } catch (error) {
     await stop();

@@ -36,8 +36,12 @@ let open: Sandbox;
 
 beforeAll(async () => {
   origin = await startTestOrigin({ address: ADDRESS, names: ['allowed.test'] });
-  names = await startTestNames((name) => (name === 'nx.example.org' ? { code: 3 } : name === 'servfail.example.org' ? { code: 2 } : ZONE[name] ?? [ADDRESS]));
-  daemon = await startTestDaemon({ config: { egress: { resolver: [names.address], allowPrivate: [ADDRESS], limits: { requestsPerSecond: 10_000 } } } });
+  names = await startTestNames((name) =>
+    name === 'nx.example.org' ? { code: 3 } : name === 'servfail.example.org' ? { code: 2 } : (ZONE[name] ?? [ADDRESS]),
+  );
+  daemon = await startTestDaemon({
+    config: { egress: { resolver: [names.address], allowPrivate: [ADDRESS], limits: { requestsPerSecond: 10_000 } } },
+  });
   client = await daemon.connect('acme');
   listed = await client.open({ session: 'listed', profile: 'workspace-write', egress: { allow: ['allowed.test', '*.wild.test'] } });
   open = await client.open({ session: 'open', profile: 'workspace-write', egress: { mode: 'open' } });
@@ -49,16 +53,24 @@ afterAll(async () => {
 });
 
 const ZONE: Record<string, readonly string[] | { readonly alias: string }> = {
-  'internal-a.example.org': ['10.0.0.5'], 'azwire.example.org': ['168.63.129.16'], '169.254.169.254.nip.io': ['169.254.169.254'], 'company.127.0.0.1.nip.io': ['127.0.0.1'],
-  'mixed.example.org': [ADDRESS, '10.0.0.5'], 'mixed6.example.org': [ADDRESS, '::1'], 'mapped.example.org': ['::ffff:a00:5'], 'll6.example.org': ['fe80::1'],
-  'self.example.org': ['127.0.0.1'], 'cname-loop.example.org': { alias: 'cname-loop.example.org' },
+  'internal-a.example.org': ['10.0.0.5'],
+  'azwire.example.org': ['168.63.129.16'],
+  '169.254.169.254.nip.io': ['169.254.169.254'],
+  'company.127.0.0.1.nip.io': ['127.0.0.1'],
+  'mixed.example.org': [ADDRESS, '10.0.0.5'],
+  'mixed6.example.org': [ADDRESS, '::1'],
+  'mapped.example.org': ['::ffff:a00:5'],
+  'll6.example.org': ['fe80::1'],
+  'self.example.org': ['127.0.0.1'],
+  'cname-loop.example.org': { alias: 'cname-loop.example.org' },
 };
 
 /** As a client that means harm writes it: the target goes out byte for byte. */
 function requestOf({ input, category }: EgressCase): Buffer {
   if (input.startsWith('RAW:')) return rawBytes(input.slice('RAW:'.length));
   const text = category.startsWith('redirect') ? (input.split(' -> ')[1] ?? '') : input.replace(/ \[.*\]$/, '');
-  if (text.startsWith('CONNECT ')) return Buffer.from(`${text} HTTP/1.1\r\nHost: ${text.slice('CONNECT '.length).split('/')[0] ?? ''}\r\n\r\n`);
+  if (text.startsWith('CONNECT '))
+    return Buffer.from(`${text} HTTP/1.1\r\nHost: ${text.slice('CONNECT '.length).split('/')[0] ?? ''}\r\n\r\n`);
   const authority = /^[a-z]+:\/\/([^/]*)/i.exec(text)?.[1] ?? 'allowed.test';
   return Buffer.from(`GET ${text} HTTP/1.1\r\nHost: ${authority}\r\nConnection: close\r\n\r\n`);
 }
@@ -69,7 +81,9 @@ function rawBytes(text: string): Buffer {
 }
 
 async function answers(sandbox: Sandbox, requests: readonly Buffer[]): Promise<string[]> {
-  const result = await sandbox.exec(['python3', '-c', SENDER], { stdin: requests.map((bytes) => `${bytes.toString('base64')}\n`).join('') });
+  const result = await sandbox.exec(['python3', '-c', SENDER], {
+    stdin: requests.map((bytes) => `${bytes.toString('base64')}\n`).join(''),
+  });
   expect(result.stderr).toBe('');
   return result.stdout.trimEnd().split('\n');
 }
@@ -78,11 +92,16 @@ describe('the table of cases, through the socket', () => {
   const wire = egressCases().filter(({ category }) => !category.startsWith('raw/') && !category.includes('timeout'));
   const isList = ({ category }: EgressCase) => category.includes('allowlist') || category.startsWith('redirect');
 
-  test.each([['of an allowlist', true], ['of an open policy', false]])('every denial %s', async (_, wantsList) => {
+  test.each([
+    ['of an allowlist', true],
+    ['of an open policy', false],
+  ])('every denial %s', async (_, wantsList) => {
     const cases = wire.filter((one) => one.expected === 'deny' && isList(one) === wantsList);
     const before = origin.connections();
     const lines = await answers(wantsList ? listed : open, cases.map(requestOf));
-    const wrong = cases.map((one, index) => `${lines[index] ?? 'nothing'}: ${one.input}`).filter((line) => !/^HTTP\/1\.1 (400|403|405|431|505) /.test(line));
+    const wrong = cases
+      .map((one, index) => `${lines[index] ?? 'nothing'}: ${one.input}`)
+      .filter((line) => !/^HTTP\/1\.1 (400|403|405|431|505) /.test(line));
     expect(wrong).toEqual([]);
     expect(lines).toHaveLength(cases.length);
     expect(origin.connections()).toBe(before);
@@ -99,7 +118,9 @@ describe('the table of cases, through the socket', () => {
 });
 
 describe('requests that are more than one reading', () => {
-  const raw = egressCases().filter(({ category, input }) => category.startsWith('raw/') && !/spoofed|pipelined|RAW:</.test(category + input));
+  const raw = egressCases().filter(
+    ({ category, input }) => category.startsWith('raw/') && !/spoofed|pipelined|RAW:</.test(category + input),
+  );
 
   test('every one is refused, and the plain one is served', async () => {
     const lines = await answers(listed, raw.map(requestOf));
@@ -114,7 +135,10 @@ describe('requests that are more than one reading', () => {
     ['TLS that names nobody', '\x16\x03\x01\x00\x2d\x01\x00\x00\x29\x03\x03' + 'a'.repeat(32) + '\x00\x00\x02\x13\x01\x01\x00'],
   ])('a tunnel to 443 that carries %s is dialled for by nobody', async (_, first) => {
     const before = origin.connections();
-    const result = await listed.exec(['python3', '-c', `import base64, socket, sys
+    const result = await listed.exec([
+      'python3',
+      '-c',
+      `import base64, socket, sys
 s = socket.create_connection(("127.0.0.1", 3128)); s.settimeout(8)
 s.sendall(b"CONNECT allowed.test:443 HTTP/1.1\\r\\nHost: allowed.test:443\\r\\n\\r\\n" + base64.b64decode("${Buffer.from(first, 'latin1').toString('base64')}"))
 got = b""
@@ -122,14 +146,18 @@ while True:
     part = s.recv(4096)
     if not part: break
     got += part
-print(got)`]);
+print(got)`,
+    ]);
     expect(result.stdout).toContain('200 Connection Established');
     expect(result.stdout).toContain('\\x15\\x03\\x01');
     expect(origin.connections()).toBe(before);
   });
 
   test('a second request on a connection is judged on its own', async () => {
-    const { stdout } = await listed.exec(['python3', '-c', `import socket
+    const { stdout } = await listed.exec([
+      'python3',
+      '-c',
+      `import socket
 s = socket.create_connection(("127.0.0.1", 3128)); s.settimeout(8)
 s.sendall(b"GET http://allowed.test/first HTTP/1.1\\r\\nHost: allowed.test\\r\\n\\r\\nGET http://evil.test/second HTTP/1.1\\r\\nHost: evil.test\\r\\nConnection: close\\r\\n\\r\\n")
 got = b""
@@ -137,14 +165,19 @@ while True:
     part = s.recv(4096)
     if not part: break
     got += part
-print(got.decode())`]);
+print(got.decode())`,
+    ]);
     expect(stdout).toContain('hello from allowed.test/first');
     expect(stdout).toContain('403 Forbidden');
     expect(origin.seen.map(({ path }) => path)).not.toContain('/second');
   });
 
   test('fields that claim to be somebody else change nothing and reach nobody', async () => {
-    await answers(listed, [Buffer.from('GET http://allowed.test/spoof HTTP/1.1\r\nHost: allowed.test\r\nX-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Host: a\r\nVia: 1.1 x\r\nForwarded: for=a\r\nProxy-Authorization: Basic b3RoZXI6dGVuYW50\r\nX-Kept: yes\r\nConnection: close, X-Named\r\nX-Named: no\r\n\r\n')]);
+    await answers(listed, [
+      Buffer.from(
+        'GET http://allowed.test/spoof HTTP/1.1\r\nHost: allowed.test\r\nX-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Host: a\r\nVia: 1.1 x\r\nForwarded: for=a\r\nProxy-Authorization: Basic b3RoZXI6dGVuYW50\r\nX-Kept: yes\r\nConnection: close, X-Named\r\nX-Named: no\r\n\r\n',
+      ),
+    ]);
     const { headers } = origin.seen.find(({ path }) => path === '/spoof')!;
     expect(Object.keys(headers).sort()).toEqual(['connection', 'host', 'x-kept']);
   });
@@ -156,7 +189,10 @@ describe('bodies', () => {
     ['in chunks', 'Transfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n', 'hello'],
   ])('%s arrive whole, and what follows is the next request', async (_, rest, body) => {
     const path = `/body-${rest.length}`;
-    const { stdout } = await listed.exec(['python3', '-c', `import base64, socket
+    const { stdout } = await listed.exec([
+      'python3',
+      '-c',
+      `import base64, socket
 s = socket.create_connection(("127.0.0.1", 3128)); s.settimeout(8)
 s.sendall(base64.b64decode("${Buffer.from(`POST http://allowed.test${path} HTTP/1.1\r\nHost: allowed.test\r\n${rest}GET http://evil.test/ HTTP/1.1\r\nHost: evil.test\r\nConnection: close\r\n\r\n`).toString('base64')}"))
 got = b""
@@ -164,16 +200,22 @@ while True:
     part = s.recv(4096)
     if not part: break
     got += part
-print(got.decode())`]);
+print(got.decode())`,
+    ]);
     expect(stdout).toContain('403 Forbidden');
     expect(origin.seen.find((request) => request.path === path)).toMatchObject({ method: 'POST', body });
   });
 
   test.each([
-    ['a chunk size that is none', 'zz\r\nhello\r\n0\r\n\r\n'], ['a chunk extension', '5;a=b\r\nhello\r\n0\r\n\r\n'], ['a trailer field', '0\r\nX: y\r\n\r\n'], ['a chunk longer than it says', '2\r\nhello\r\n0\r\n\r\n'],
+    ['a chunk size that is none', 'zz\r\nhello\r\n0\r\n\r\n'],
+    ['a chunk extension', '5;a=b\r\nhello\r\n0\r\n\r\n'],
+    ['a trailer field', '0\r\nX: y\r\n\r\n'],
+    ['a chunk longer than it says', '2\r\nhello\r\n0\r\n\r\n'],
   ])('%s never becomes a request', async (_, chunks) => {
     const before = origin.seen.length;
-    const [line] = await answers(listed, [Buffer.from(`POST http://allowed.test/chunks HTTP/1.1\r\nHost: allowed.test\r\nTransfer-Encoding: chunked\r\n\r\n${chunks}`)]);
+    const [line] = await answers(listed, [
+      Buffer.from(`POST http://allowed.test/chunks HTTP/1.1\r\nHost: allowed.test\r\nTransfer-Encoding: chunked\r\n\r\n${chunks}`),
+    ]);
     expect(line).not.toContain('200');
     expect(origin.seen.length).toBe(before);
   });

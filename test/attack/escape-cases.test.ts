@@ -20,7 +20,9 @@ interface EscapeCase {
   readonly expected: RegExp;
 }
 
-const lines = (await readFile(join(import.meta.dirname, 'escape-cases.tsv'), 'utf8')).split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+const lines = (await readFile(join(import.meta.dirname, 'escape-cases.tsv'), 'utf8'))
+  .split('\n')
+  .filter((line) => line !== '' && !line.startsWith('#'));
 const CASES: readonly EscapeCase[] = lines.map((line) => {
   const [id = '', claim = '', where = '', command = '', expected = ''] = line.split('\t');
   return { id, claim, where, command, expected: new RegExp(expected, 'm') };
@@ -49,13 +51,16 @@ describe('inside a sandbox', () => {
   });
 
   test('/run/cloister cannot be listed or changed', async () => {
-    const result = await sandbox.exec('ls /run/cloister; rm -f /run/cloister/control.sock; touch /run/cloister/x; mv /run/cloister/etc /run/cloister/y; test -S /run/cloister/control.sock && echo there');
+    const result = await sandbox.exec(
+      'ls /run/cloister; rm -f /run/cloister/control.sock; touch /run/cloister/x; mv /run/cloister/etc /run/cloister/y; test -S /run/cloister/control.sock && echo there',
+    );
     expect(result.stdout).toBe('there\n');
     expect(result.stderr.match(/Read-only file system|Permission denied/g)).toHaveLength(4);
   });
 
   test('the control socket does not take a second init: without the nonce it says nothing', async () => {
-    const script = 'import socket\ns=socket.socket(socket.AF_UNIX); s.settimeout(8)\ns.connect("/run/cloister/control.sock")\ns.send(b"\\x00"*64)\nprint(repr(s.recv(100)))';
+    const script =
+      'import socket\ns=socket.socket(socket.AF_UNIX); s.settimeout(8)\ns.connect("/run/cloister/control.sock")\ns.send(b"\\x00"*64)\nprint(repr(s.recv(100)))';
     expect((await sandbox.exec(['python3', '-c', script])).stdout).toBe("b''\n");
     expect((await sandbox.exec('echo still ours')).stdout).toBe('still ours\n');
   });
@@ -73,8 +78,16 @@ describe('in a stock container', () => {
     for (const { id, command } of cases) await writeFile(join(directory, `${id}.sh`), `${command}\n`);
     const id = await driver.createContainer(
       {
-        Image: process.env['CLOISTER_TEST_IMAGE'] ?? '', Entrypoint: ['sh', '-c', RUNNER], WorkingDir: '/workspace',
-        HostConfig: { NetworkMode: 'none', Mounts: [{ Type: 'bind', Source: directory, Target: '/cases' }, { Type: 'bind', Source: join(directory, 'workspace'), Target: '/workspace' }] },
+        Image: process.env['CLOISTER_TEST_IMAGE'] ?? '',
+        Entrypoint: ['sh', '-c', RUNNER],
+        WorkingDir: '/workspace',
+        HostConfig: {
+          NetworkMode: 'none',
+          Mounts: [
+            { Type: 'bind', Source: directory, Target: '/cases' },
+            { Type: 'bind', Source: join(directory, 'workspace'), Target: '/workspace' },
+          ],
+        },
       },
       `cloister-test-stock-${randomUUID()}`,
     );

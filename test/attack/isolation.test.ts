@@ -23,8 +23,13 @@ beforeAll(async () => {
   [acmeClient, globexClient] = await Promise.all([daemon.connect('acme'), daemon.connect('globex')]);
   [acme, globex] = await Promise.all([acmeClient.open({ session: 'shared-name' }), globexClient.open({ session: 'shared-name' })]);
   await acme.files.write('secret.txt', SECRET);
-  await acme.exec(`echo ${SECRET} > /tmp/secret.txt; echo ${SECRET} > /dev/shm/secret.txt; chmod -R 777 /workspace /tmp/secret.txt /dev/shm/secret.txt`);
-  acme.exec(['bash', '-c', `exec -a ${SECRET} sleep 600`], { background: true, env: { SECRET } }).then(() => undefined, () => undefined);
+  await acme.exec(
+    `echo ${SECRET} > /tmp/secret.txt; echo ${SECRET} > /dev/shm/secret.txt; chmod -R 777 /workspace /tmp/secret.txt /dev/shm/secret.txt`,
+  );
+  acme.exec(['bash', '-c', `exec -a ${SECRET} sleep 600`], { background: true, env: { SECRET } }).then(
+    () => undefined,
+    () => undefined,
+  );
   await acme.execs();
 });
 afterAll(async () => {
@@ -34,12 +39,21 @@ afterAll(async () => {
 describe('the files of another tenant', () => {
   test.each<[string, string]>([
     ['by their path', 'cat /workspace/secret.txt /tmp/secret.txt /dev/shm/secret.txt'],
-    ['by searching everywhere', `grep -rl ${SECRET} / --exclude-dir=proc --exclude-dir=sys 2>/dev/null; grep -al ${SECRET} /proc/*/environ /proc/*/cmdline 2>/dev/null | grep -v self | xargs -r grep -L grep`],
+    [
+      'by searching everywhere',
+      `grep -rl ${SECRET} / --exclude-dir=proc --exclude-dir=sys 2>/dev/null; grep -al ${SECRET} /proc/*/environ /proc/*/cmdline 2>/dev/null | grep -v self | xargs -r grep -L grep`,
+    ],
     ['by .. from the workspace', 'cat /workspace/../*/secret.txt /workspace/../../*/secret.txt; cd /workspace/..; ls -d */secret.txt'],
     ['through the root of PID 1', 'cat /proc/1/root/workspace/secret.txt; ls /proc/1/root/../'],
     ['through the descriptors of PID 1', 'ls -l /proc/1/fd /proc/1/cwd /proc/1/exe; cat /proc/1/environ /proc/1/maps'],
-    ['through a symlink to where workspaces lie on the host', 'awk \'$5=="/workspace"{print $4}\' /proc/self/mountinfo | while read -r path; do ln -sfn "$(dirname "$path")" /workspace/up; done; cat /workspace/up/*/secret.txt'],
-    ['by a file handle of the file system below', 'python3 -c \'import ctypes,os;l=ctypes.CDLL(None,use_errno=True);b=ctypes.create_string_buffer(128);b[0:4]=(20).to_bytes(4,"little");m=ctypes.c_int();r=l.name_to_handle_at(-100,b"/workspace",b,ctypes.byref(m),0);print(r);d=os.open("/workspace",0);print(l.open_by_handle_at(d,b,0))\''],
+    [
+      'through a symlink to where workspaces lie on the host',
+      'awk \'$5=="/workspace"{print $4}\' /proc/self/mountinfo | while read -r path; do ln -sfn "$(dirname "$path")" /workspace/up; done; cat /workspace/up/*/secret.txt',
+    ],
+    [
+      'by a file handle of the file system below',
+      'python3 -c \'import ctypes,os;l=ctypes.CDLL(None,use_errno=True);b=ctypes.create_string_buffer(128);b[0:4]=(20).to_bytes(4,"little");m=ctypes.c_int();r=l.name_to_handle_at(-100,b"/workspace",b,ctypes.byref(m),0);print(r);d=os.open("/workspace",0);print(l.open_by_handle_at(d,b,0))\'',
+    ],
   ])('are not found %s', async (_, command) => {
     const { stdout, stderr } = await globex.exec(command, { timeoutMs: 60_000 });
     expect(stdout + stderr).not.toContain(SECRET);
@@ -48,11 +62,31 @@ describe('the files of another tenant', () => {
   test.each<[string, (box: Sandbox) => Promise<unknown>, RegExp]>([
     ['a relative path', (box) => box.files.read('secret.txt'), /^FILE_NOT_FOUND$/],
     ['..', (box) => box.files.read('../secret.txt'), /^PATH_ESCAPES_WORKSPACE$/],
-    ['a symlink to an absolute path', (box) => box.files.symlink('/proc/1/root/workspace/secret.txt', 'abs').then(() => box.files.read('abs')), /^(PATH_ESCAPES_WORKSPACE|PERMISSION_DENIED)$/],
-    ['a symlink with ..', (box) => box.files.symlink('../../../../../../etc/shadow', 'dots').then(() => box.files.read('dots')), /^(PATH_ESCAPES_WORKSPACE|PERMISSION_DENIED)$/],
-    ['a symlink to a directory above', (box) => box.files.symlink('..', 'above').then(() => box.files.list('above')), /^(PATH_ESCAPES_WORKSPACE|PERMISSION_DENIED)$/],
-    ['a magic link', (box) => box.files.symlink('/proc/self/root', 'magic').then(() => box.files.read('magic/etc/passwd')), /^(PATH_ESCAPES_WORKSPACE|PERMISSION_DENIED)$/],
-    ['a write through a symlinked parent', (box) => box.files.symlink('/tmp', 'tmp').then(() => box.files.write('tmp/planted', 'x')), /^(PATH_ESCAPES_WORKSPACE|PERMISSION_DENIED|NOT_DIRECTORY)$/],
+    [
+      'a symlink to an absolute path',
+      (box) => box.files.symlink('/proc/1/root/workspace/secret.txt', 'abs').then(() => box.files.read('abs')),
+      /^(PATH_ESCAPES_WORKSPACE|PERMISSION_DENIED)$/,
+    ],
+    [
+      'a symlink with ..',
+      (box) => box.files.symlink('../../../../../../etc/shadow', 'dots').then(() => box.files.read('dots')),
+      /^(PATH_ESCAPES_WORKSPACE|PERMISSION_DENIED)$/,
+    ],
+    [
+      'a symlink to a directory above',
+      (box) => box.files.symlink('..', 'above').then(() => box.files.list('above')),
+      /^(PATH_ESCAPES_WORKSPACE|PERMISSION_DENIED)$/,
+    ],
+    [
+      'a magic link',
+      (box) => box.files.symlink('/proc/self/root', 'magic').then(() => box.files.read('magic/etc/passwd')),
+      /^(PATH_ESCAPES_WORKSPACE|PERMISSION_DENIED)$/,
+    ],
+    [
+      'a write through a symlinked parent',
+      (box) => box.files.symlink('/tmp', 'tmp').then(() => box.files.write('tmp/planted', 'x')),
+      /^(PATH_ESCAPES_WORKSPACE|PERMISSION_DENIED|NOT_DIRECTORY)$/,
+    ],
     ['a FIFO', (box) => box.exec('mkfifo pipe').then(() => box.files.read('pipe')), /^NOT_REGULAR_FILE$/],
   ])('are not reached by the file API through %s', async (_, call, codes) => {
     expect(await codeOf(call(globex))).toMatch(codes);
@@ -68,7 +102,9 @@ describe('a sandbox sees', () => {
   });
 
   test('no interface but loopback, no route, and no name resolves', async () => {
-    const { stdout } = await globex.exec('tail -n +3 /proc/net/dev | cut -d: -f1; tail -n +2 /proc/net/route; getent hosts example.com host.docker.internal');
+    const { stdout } = await globex.exec(
+      'tail -n +3 /proc/net/dev | cut -d: -f1; tail -n +2 /proc/net/route; getent hosts example.com host.docker.internal',
+    );
     expect(stdout.trim()).toBe('lo');
   });
 
@@ -87,7 +123,7 @@ for host in ("127.0.0.1", "172.17.0.1", "10.0.2.2", "169.254.169.254", "::1"):
     expect(stdout.match(/refused/g)).toHaveLength(5);
   });
 
-  test('neither its tenant\'s, its session\'s nor the host\'s name', async () => {
+  test("neither its tenant's, its session's nor the host's name", async () => {
     const { stdout } = await globex.exec('hostname; env; cat /proc/self/mountinfo /proc/self/cgroup /etc/hostname /etc/hosts /etc/passwd');
     expect(stdout).not.toMatch(/globex|acme|shared-name/);
   });

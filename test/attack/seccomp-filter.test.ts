@@ -59,8 +59,7 @@ async function probe(image: string, filter: Filter, identity: Identity): Promise
   const out = join(directory, `${filter}-${identity}`);
   await mkdir(out);
   await chmod(out, 0o777);
-  const seccomp =
-    filter === 'unconfined' ? filter : (await loadSeccompProfile({ directory: SECCOMP_DIRECTORY, name: filter })).json;
+  const seccomp = filter === 'unconfined' ? filter : (await loadSeccompProfile({ directory: SECCOMP_DIRECTORY, name: filter })).json;
   const isRoot = identity === 'root';
   const exitCode = await runToEnd(
     driver,

@@ -4,7 +4,15 @@ import { randomBytes } from 'node:crypto';
 import { request } from 'node:http';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Cloister, Sandbox } from '../../client/index.ts';
-import { encodeFrame, ERROR_TABLE, FRAME_KIND, INITIAL_WINDOW, MAX_MESSAGE_BYTES, MAX_PAYLOAD_BYTES, type ErrorCode } from '../../client/protocol/index.ts';
+import {
+  encodeFrame,
+  ERROR_TABLE,
+  FRAME_KIND,
+  INITIAL_WINDOW,
+  MAX_MESSAGE_BYTES,
+  MAX_PAYLOAD_BYTES,
+  type ErrorCode,
+} from '../../client/protocol/index.ts';
 import { RawClient, refusedUpgrade } from '../support/raw-client.ts';
 import { startTestDaemon, type TestDaemon } from '../support/test-daemon.ts';
 
@@ -41,11 +49,23 @@ afterEach(async () => {
 });
 
 describe('an upgrade is refused', () => {
-  test.each<[string, () => Promise<{ token?: string; headers?: Record<string, string>; protocols?: string[]; path?: string }>, number, ErrorCode]>([
+  test.each<
+    [string, () => Promise<{ token?: string; headers?: Record<string, string>; protocols?: string[]; path?: string }>, number, ErrorCode]
+  >([
     ['without a token', async () => ({}), 401, 'UNAUTHENTICATED'],
     ['with an expired token', async () => ({ token: await daemon.token('acme', { ttlMs: -5000 }) }), 401, 'UNAUTHENTICATED'],
-    ['with a token of another key', async () => ({ token: `${token.split('.').slice(0, 2).join('.')}.${randomBytes(64).toString('base64url')}` }), 401, 'UNAUTHENTICATED'],
-    ['with an unsigned token', async () => ({ token: `${Buffer.from('{"alg":"none"}').toString('base64url')}.${token.split('.')[1]}.` }), 401, 'UNAUTHENTICATED'],
+    [
+      'with a token of another key',
+      async () => ({ token: `${token.split('.').slice(0, 2).join('.')}.${randomBytes(64).toString('base64url')}` }),
+      401,
+      'UNAUTHENTICATED',
+    ],
+    [
+      'with an unsigned token',
+      async () => ({ token: `${Buffer.from('{"alg":"none"}').toString('base64url')}.${token.split('.')[1]}.` }),
+      401,
+      'UNAUTHENTICATED',
+    ],
     ['with something that is no token', async () => ({ token: 'x'.repeat(4096) }), 401, 'UNAUTHENTICATED'],
     ['from the page of another origin', async () => ({ token, headers: { origin: 'https://evil.example' } }), 403, 'FORBIDDEN'],
     ['under another host name, as after DNS rebinding', async () => ({ token, headers: { host: 'evil.example:7070' } }), 403, 'FORBIDDEN'],
@@ -59,7 +79,9 @@ describe('an upgrade is refused', () => {
   test('and so is a plain request from another origin', async () => {
     const { port } = new URL(daemon.url);
     const status = await new Promise((resolve) => {
-      request({ host: '127.0.0.1', port, path: '/healthz', headers: { origin: 'https://evil.example' } }, (response) => resolve(response.resume().statusCode)).end();
+      request({ host: '127.0.0.1', port, path: '/healthz', headers: { origin: 'https://evil.example' } }, (response) =>
+        resolve(response.resume().statusCode),
+      ).end();
     });
     expect(status).toBe(403);
   });
@@ -72,7 +94,11 @@ describe('a message that breaks the protocol closes its own connection and no ot
     ['a request without an id', (connection) => connection.send('{"op":"list","params":{}}'), 1002],
     ['a binary message shorter than a header', (connection) => connection.send(Buffer.from([1, 2, 3])), 1002],
     ['a binary message of an unknown kind', (connection) => connection.send(Buffer.concat([Buffer.from([9]), Buffer.alloc(15)])), 1002],
-    ['a frame whose payload is larger than allowed', (connection) => connection.send(Buffer.concat([encodeFrame(FRAME_KIND.data, 0, 7, 0), Buffer.alloc(MAX_PAYLOAD_BYTES + 1)])), 1002],
+    [
+      'a frame whose payload is larger than allowed',
+      (connection) => connection.send(Buffer.concat([encodeFrame(FRAME_KIND.data, 0, 7, 0), Buffer.alloc(MAX_PAYLOAD_BYTES + 1)])),
+      1002,
+    ],
     ['a message of more than 1 MiB', (connection) => connection.send(Buffer.alloc(MAX_MESSAGE_BYTES + 1)), 1009],
     ['a text message of 8 MiB', (connection) => connection.send('x'.repeat(8 * MIB)), 1009],
   ])('%s', async (_, send, code) => {
@@ -82,7 +108,8 @@ describe('a message that breaks the protocol closes its own connection and no ot
 
   test('data beyond the credit of a stream', async () => {
     void raw.request('files.write', { sandbox: sandbox.id, path: 'flood', stream: 5 });
-    for (let offset = 0; offset <= 2 * INITIAL_WINDOW; offset += MAX_PAYLOAD_BYTES) raw.send(encodeFrame(FRAME_KIND.data, 0, 5, offset, Buffer.alloc(MAX_PAYLOAD_BYTES)));
+    for (let offset = 0; offset <= 2 * INITIAL_WINDOW; offset += MAX_PAYLOAD_BYTES)
+      raw.send(encodeFrame(FRAME_KIND.data, 0, 5, offset, Buffer.alloc(MAX_PAYLOAD_BYTES)));
     expect(await raw.closed).toBe(1002);
     expect(await sandbox.files.exists('flood')).toBe(false);
   });
@@ -103,7 +130,12 @@ describe('a message that breaks the protocol closes its own connection and no ot
 });
 
 describe('a bad request is answered with a code, and the connection goes on', () => {
-  const start = (extra: object): object => ({ sandbox: sandbox.id, execId: `bad-${randomBytes(6).toString('hex')}`, command: ['true'], ...extra });
+  const start = (extra: object): object => ({
+    sandbox: sandbox.id,
+    execId: `bad-${randomBytes(6).toString('hex')}`,
+    command: ['true'],
+    ...extra,
+  });
 
   test.each<[string, string, () => object, ErrorCode]>([
     ['an unknown operation', 'exec.everything', () => ({}), 'INVALID_REQUEST'],
@@ -121,9 +153,19 @@ describe('a bad request is answered with a code, and the connection goes on', ()
     ['network under a profile without', 'open', () => ({ session: 'new', egress: { allow: ['pypi.org'] } }), 'POLICY_INVALID'],
     ['a directory of the host as workspace', 'open', () => ({ session: 'new', workspace: { hostPath: '/etc' } }), 'POLICY_INVALID'],
     ['limits below what works', 'open', () => ({ session: 'new', limits: { memoryBytes: 1 } }), 'INVALID_REQUEST'],
-    ['limits that contradict each other', 'open', () => ({ session: 'new', limits: { memoryBytes: 64 * MIB, tmpBytes: 64 * MIB } }), 'INVALID_REQUEST'],
-    ['a tenant that is not the token\'s', 'open', () => ({ session: 'new', tenant: 'globex' }), 'FORBIDDEN'],
-    ['an environment the loader obeys, for the sandbox', 'open', () => ({ session: 'new', env: { LD_PRELOAD: '/workspace/x.so' } }), 'INVALID_REQUEST'],
+    [
+      'limits that contradict each other',
+      'open',
+      () => ({ session: 'new', limits: { memoryBytes: 64 * MIB, tmpBytes: 64 * MIB } }),
+      'INVALID_REQUEST',
+    ],
+    ["a tenant that is not the token's", 'open', () => ({ session: 'new', tenant: 'globex' }), 'FORBIDDEN'],
+    [
+      'an environment the loader obeys, for the sandbox',
+      'open',
+      () => ({ session: 'new', env: { LD_PRELOAD: '/workspace/x.so' } }),
+      'INVALID_REQUEST',
+    ],
     ['a sandbox of nobody', 'exec.start', () => start({ sandbox: NOBODY }), 'NOT_FOUND'],
     ['a sandbox id that is none', 'exec.start', () => start({ sandbox: '../../x' }), 'INVALID_REQUEST'],
     ['an empty argv', 'exec.start', () => start({ command: [] }), 'INVALID_REQUEST'],
@@ -134,12 +176,22 @@ describe('a bad request is answered with a code, and the connection goes on', ()
     ['an environment name with an equals sign', 'exec.start', () => start({ env: { 'A=B': 'c' } }), 'INVALID_REQUEST'],
     ['LD_PRELOAD', 'exec.start', () => start({ env: { LD_PRELOAD: '/workspace/x.so' } }), 'INVALID_REQUEST'],
     ['NODE_OPTIONS', 'exec.start', () => start({ env: { NODE_OPTIONS: '--require=/workspace/x.js' } }), 'INVALID_REQUEST'],
-    ['more arguments and environment than a command can take', 'exec.start', () => start({ env: Object.fromEntries(Array.from({ length: 8 }, (_, n) => [`V${n}`, 'x'.repeat(100_000)])) }), 'TOO_LARGE'],
+    [
+      'more arguments and environment than a command can take',
+      'exec.start',
+      () => start({ env: Object.fromEntries(Array.from({ length: 8 }, (_, n) => [`V${n}`, 'x'.repeat(100_000)])) }),
+      'TOO_LARGE',
+    ],
     ['a working directory outside the workspace', 'exec.start', () => start({ cwd: '../..' }), 'PATH_ESCAPES_WORKSPACE'],
     ['a time limit of zero', 'exec.start', () => start({ timeoutMs: 0 }), 'INVALID_REQUEST'],
     ['a signal that does not exist', 'exec.kill', () => ({ sandbox: sandbox.id, execId: 'x', signal: 'SIGNOT' }), 'INVALID_REQUEST'],
     ['a command nobody started', 'exec.kill', () => ({ sandbox: sandbox.id, execId: 'never' }), 'EXEC_UNKNOWN'],
-    ['a path that leads out by ..', 'files.read', () => ({ sandbox: sandbox.id, path: '../etc/passwd', stream: 9 }), 'PATH_ESCAPES_WORKSPACE'],
+    [
+      'a path that leads out by ..',
+      'files.read',
+      () => ({ sandbox: sandbox.id, path: '../etc/passwd', stream: 9 }),
+      'PATH_ESCAPES_WORKSPACE',
+    ],
     ['a path that leads out and back in', 'files.stat', () => ({ sandbox: sandbox.id, path: '../workspace/x' }), 'PATH_ESCAPES_WORKSPACE'],
     ['an absolute path outside', 'files.stat', () => ({ sandbox: sandbox.id, path: '/etc/passwd' }), 'PATH_ESCAPES_WORKSPACE'],
     ['a NUL byte in a path', 'files.stat', () => ({ sandbox: sandbox.id, path: 'a\0b' }), 'INVALID_REQUEST'],
@@ -148,7 +200,12 @@ describe('a bad request is answered with a code, and the connection goes on', ()
     ['a setuid mode', 'files.chmod', () => ({ sandbox: sandbox.id, path: 'x', mode: 0o4755 }), 'INVALID_REQUEST'],
   ])('%s', async (_, op, params, code) => {
     const { error } = await raw.request(op, params());
-    expect(error).toMatchObject({ code, retry: ERROR_TABLE[code].retry, message: expect.stringMatching(/^Cannot /), hint: expect.stringMatching(/./) });
+    expect(error).toMatchObject({
+      code,
+      retry: ERROR_TABLE[code].retry,
+      message: expect.stringMatching(/^Cannot /),
+      hint: expect.stringMatching(/./),
+    });
     expect(await raw.codeOf('list', {})).toBe('no error');
   });
 
@@ -184,7 +241,7 @@ describe('a bad request is answered with a code, and the connection goes on', ()
   });
 });
 
-describe('another tenant\'s sandbox does not exist', () => {
+describe("another tenant's sandbox does not exist", () => {
   test.each<[string, (id: string) => object]>([
     ['exec.start', (id) => ({ sandbox: id, execId: 'x', command: 'id' })],
     ['exec.attach', (id) => ({ sandbox: id, execId: 'x' })],
@@ -201,7 +258,11 @@ describe('another tenant\'s sandbox does not exist', () => {
     const theirs = (await raw.request(op, params(bystander.id))).error;
     const nobodys = (await raw.request(op, params(NOBODY))).error;
     expect(theirs?.code).toBe('NOT_FOUND');
-    expect({ ...theirs, requestId: '', message: theirs?.message.replace(bystander.id, 'ID') }).toEqual({ ...nobodys, requestId: '', message: nobodys?.message.replace(NOBODY, 'ID') });
+    expect({ ...theirs, requestId: '', message: theirs?.message.replace(bystander.id, 'ID') }).toEqual({
+      ...nobodys,
+      requestId: '',
+      message: nobodys?.message.replace(NOBODY, 'ID'),
+    });
   });
 
   test('nor does it in a list, or under its name', async () => {
@@ -226,11 +287,17 @@ describe('another tenant\'s sandbox does not exist', () => {
 
 describe('a token that allows less', () => {
   test.each<[string, object, string, () => object, string]>([
-    ['an observer\'s may list', { role: 'observer' }, 'list', () => ({}), 'no error'],
-    ['an observer\'s may not run', { role: 'observer' }, 'exec.start', () => ({ sandbox: sandbox.id, execId: 'o1', command: 'id' }), 'FORBIDDEN'],
+    ["an observer's may list", { role: 'observer' }, 'list', () => ({}), 'no error'],
+    [
+      "an observer's may not run",
+      { role: 'observer' },
+      'exec.start',
+      () => ({ sandbox: sandbox.id, execId: 'o1', command: 'id' }),
+      'FORBIDDEN',
+    ],
     ['a read-only one may read', { isReadOnly: true }, 'files.list', () => ({ sandbox: sandbox.id, path: '.' }), 'no error'],
     ['a read-only one may not write', { isReadOnly: true }, 'files.mkdir', () => ({ sandbox: sandbox.id, path: 'x' }), 'FORBIDDEN'],
-    ['an observer\'s may not join to work', { role: 'observer' }, 'open', () => ({ session: 'victim', role: 'participant' }), 'FORBIDDEN'],
+    ["an observer's may not join to work", { role: 'observer' }, 'open', () => ({ session: 'victim', role: 'participant' }), 'FORBIDDEN'],
     ['a read-only one may not open a new session', { isReadOnly: true }, 'open', () => ({ session: 'new' }), 'FORBIDDEN'],
     ['one for another session sees nothing of this one', { session: 'other' }, 'exec.list', () => ({ sandbox: sandbox.id }), 'NOT_FOUND'],
     ['one for another session may not open this one', { session: 'other' }, 'open', () => ({ session: 'victim' }), 'FORBIDDEN'],

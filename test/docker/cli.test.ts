@@ -35,12 +35,20 @@ afterAll(async () => {
 
 function start(args: readonly string[], env: Record<string, string> = access) {
   const clean = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('CLOISTER_')));
-  const child = spawn(process.execPath, ['--import', 'tsx', join(PACKAGE_ROOT, 'daemon', 'main.ts'), ...args], { cwd: PACKAGE_ROOT, env: { ...clean, ...env } });
-  const ended = Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]).then(([out, err, [code]]): Ran => ({ out, err, code: code as number | null }));
+  const child = spawn(process.execPath, ['--import', 'tsx', join(PACKAGE_ROOT, 'daemon', 'main.ts'), ...args], {
+    cwd: PACKAGE_ROOT,
+    env: { ...clean, ...env },
+  });
+  const ended = Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]).then(
+    ([out, err, [code]]): Ran => ({ out, err, code: code as number | null }),
+  );
   return { child, ended };
 }
 
-async function run(args: readonly string[], options: { readonly stdin?: string; readonly env?: Record<string, string> } = {}): Promise<Ran> {
+async function run(
+  args: readonly string[],
+  options: { readonly stdin?: string; readonly env?: Record<string, string> } = {},
+): Promise<Ran> {
   const { child, ended } = start(args, options.env);
   child.stdin.on('error', () => undefined);
   child.stdin.end(options.stdin ?? '');
@@ -49,10 +57,18 @@ async function run(args: readonly string[], options: { readonly stdin?: string; 
 
 describe('run', () => {
   test.each<[string, readonly string[], Partial<Ran>, string?]>([
-    ['prints both outputs on the right streams and exits as the command did', ['run', '--', 'sh', '-c', 'echo out; echo err >&2; exit 7'], { code: 7, out: 'out\n', err: 'err\n' }],
+    [
+      'prints both outputs on the right streams and exits as the command did',
+      ['run', '--', 'sh', '-c', 'echo out; echo err >&2; exit 7'],
+      { code: 7, out: 'out\n', err: 'err\n' },
+    ],
     ['passes stdin through', ['run', '--', 'tr', 'a-z', 'A-Z'], { code: 0, out: 'PIPED\n', err: '' }, 'piped\n'],
     ['exits 124 over its time limit', ['run', '--timeout', '500ms', '--', 'sleep', '600'], { code: 124 }],
-    ['exits 125 when Cloister refuses', ['run', '--image', 'unknown', '--', 'true'], { code: 125, err: expect.stringContaining('IMAGE_NOT_ALLOWED') as string }],
+    [
+      'exits 125 when Cloister refuses',
+      ['run', '--image', 'unknown', '--', 'true'],
+      { code: 125, err: expect.stringContaining('IMAGE_NOT_ALLOWED') as string },
+    ],
   ])('%s', async (_, args, expected, stdin) => {
     expect(await run(args, { stdin: stdin ?? '' })).toMatchObject(expected);
     expect((await daemon.containers()).length).toBe(1);
@@ -63,14 +79,27 @@ describe('run', () => {
     await once(child.stdout, 'readable');
     child.kill('SIGINT');
     expect(await ended).toMatchObject({ code: 130, out: 'up\n' });
-    expect(await eventually(() => daemon.containers(), (all) => all.length === 1)).toHaveLength(1);
+    expect(
+      await eventually(
+        () => daemon.containers(),
+        (all) => all.length === 1,
+      ),
+    ).toHaveLength(1);
   });
 
   test('without a daemon works on a state directory of its own and leaves nothing running', async () => {
     const stateDir = await mkdtemp(join(tmpdir(), 'cl-tc-'));
-    const env = { CLOISTER_STATE_DIR: stateDir, CLOISTER_ENGINE_SOCKET_PATH: engineSocket(), CLOISTER_WORKSPACE_POOL_BYTES: String(4 * 1024 ** 3) };
+    const env = {
+      CLOISTER_STATE_DIR: stateDir,
+      CLOISTER_ENGINE_SOCKET_PATH: engineSocket(),
+      CLOISTER_WORKSPACE_POOL_BYTES: String(4 * 1024 ** 3),
+    };
     try {
-      expect(await run(['run', '--', 'sh', '-c', 'echo out; echo err >&2; exit 7'], { env })).toMatchObject({ code: 7, out: 'out\n', err: 'err\n' });
+      expect(await run(['run', '--', 'sh', '-c', 'echo out; echo err >&2; exit 7'], { env })).toMatchObject({
+        code: 7,
+        out: 'out\n',
+        err: 'err\n',
+      });
       expect([await mountsUnder(stateDir), await loopDevicesUnder(stateDir)]).toEqual([[], []]);
     } finally {
       await rm(stateDir, { recursive: true, force: true });
@@ -97,8 +126,14 @@ describe('with a session that is open', () => {
     child.kill('SIGKILL');
     await ended;
     expect((await processesWith(daemon.driver, sandbox.id, 'cli-orphan')).length).toBe(1);
-    for (const { id, command } of await sandbox.execs()) if (JSON.stringify(command).includes('cli-orphan')) await sandbox.attach(id).kill();
-    expect(await eventually(() => processesWith(daemon.driver, sandbox.id, 'cli-orphan'), (all) => all.length === 0)).toEqual([]);
+    for (const { id, command } of await sandbox.execs())
+      if (JSON.stringify(command).includes('cli-orphan')) await sandbox.attach(id).kill();
+    expect(
+      await eventually(
+        () => processesWith(daemon.driver, sandbox.id, 'cli-orphan'),
+        (all) => all.length === 0,
+      ),
+    ).toEqual([]);
   });
 });
 
@@ -112,7 +147,11 @@ describe('token create', () => {
   });
 
   test('refuses a token of nobody', async () => {
-    expect(await run(['token', 'create', '--state-dir', daemon.stateDir], { env: {} })).toMatchObject({ code: 125, out: '', err: expect.stringContaining('it needs a tenant') as string });
+    expect(await run(['token', 'create', '--state-dir', daemon.stateDir], { env: {} })).toMatchObject({
+      code: 125,
+      out: '',
+      err: expect.stringContaining('it needs a tenant') as string,
+    });
   });
 });
 

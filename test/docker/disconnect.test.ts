@@ -29,8 +29,13 @@ afterAll(async () => {
   await daemon[Symbol.asyncDispose]();
 });
 
-async function startClientProgram(session: string, graceMs: number): Promise<{ readonly client: ChildProcess; readonly sandboxId: string }> {
-  const client = spawn(process.execPath, ['--import', 'tsx', PROGRAM, daemon.url, await daemon.token('acme'), session, String(graceMs)], { stdio: ['ignore', 'pipe', 'inherit'] });
+async function startClientProgram(
+  session: string,
+  graceMs: number,
+): Promise<{ readonly client: ChildProcess; readonly sandboxId: string }> {
+  const client = spawn(process.execPath, ['--import', 'tsx', PROGRAM, daemon.url, await daemon.token('acme'), session, String(graceMs)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   for await (const line of createInterface({ input: client.stdout })) return { client, sandboxId: line.replace('started ', '') };
   throw new Error('the client program ended before it had started anything');
 }
@@ -40,7 +45,11 @@ test('SIGKILL of a client ends its foreground command after disconnectGraceMs, a
   expect((await processesWith(daemon.driver, sandboxId, '-work')).length).toBe(2);
   client.kill('SIGKILL');
   await once(client, 'exit');
-  const left = await eventually(() => processesWith(daemon.driver, sandboxId, '-work'), (all) => all.length < 2, 5000);
+  const left = await eventually(
+    () => processesWith(daemon.driver, sandboxId, '-work'),
+    (all) => all.length < 2,
+    5000,
+  );
   expect(left.map(({ command }) => command)).toEqual(['background-work 600']);
 
   const heir = await daemon.connect('acme');
@@ -56,7 +65,12 @@ describe('a client that loses its socket and comes back', () => {
   let client: Cloister;
 
   beforeAll(async () => {
-    client = await Cloister.connect({ url: relay.url, token: await daemon.token('acme'), disconnectGraceMs: 5000, reconnect: { minDelayMs: 10, maxDelayMs: 50 } });
+    client = await Cloister.connect({
+      url: relay.url,
+      token: await daemon.token('acme'),
+      disconnectGraceMs: 5000,
+      reconnect: { minDelayMs: 10, maxDelayMs: 50 },
+    });
   });
   afterAll(async () => {
     await client.close();
@@ -90,7 +104,11 @@ describe('a client that loses its socket and comes back', () => {
       }
     }
     expect(bytes).toBe(32 * MIB);
-    expect(hash.digest('hex')).toBe(createHash('sha256').update(Buffer.alloc(32 * MIB, '0123456789abcdef\n')).digest('hex'));
+    expect(hash.digest('hex')).toBe(
+      createHash('sha256')
+        .update(Buffer.alloc(32 * MIB, '0123456789abcdef\n'))
+        .digest('hex'),
+    );
   });
 
   test('has its stdin taken whole', async () => {
@@ -102,7 +120,9 @@ describe('a client that loses its socket and comes back', () => {
         if (at === 2 * MIB || at === 4 * MIB) relay.cut();
       }
     }
-    expect((await sandbox.exec('sha256sum', { stdin: slowly() })).stdout.slice(0, 64)).toBe(createHash('sha256').update(bytes).digest('hex'));
+    expect((await sandbox.exec('sha256sum', { stdin: slowly() })).stdout.slice(0, 64)).toBe(
+      createHash('sha256').update(bytes).digest('hex'),
+    );
   });
 
   test('gets the answer of a command that ended while it was away', async () => {
@@ -118,7 +138,9 @@ describe('a client that loses its socket and comes back', () => {
     await sleep(1);
     relay.cut();
     expect((await Promise.all(all)).map(({ outcome }) => outcome)).toEqual(Array.from({ length: 10 }, () => 'exited'));
-    expect((await sandbox.files.readText('started.txt')).trim().split('\n').sort()).toEqual(Array.from({ length: 10 }, (_, n) => String(n)));
+    expect((await sandbox.files.readText('started.txt')).trim().split('\n').sort()).toEqual(
+      Array.from({ length: 10 }, (_, n) => String(n)),
+    );
   });
 
   test('leaves no half file where its upload was cut', async () => {
@@ -133,7 +155,9 @@ describe('a client that loses its socket and comes back', () => {
     }
     await sandbox.files.write('target', cutInTheMiddle()).catch(() => undefined);
     const content = await sandbox.files.read('target');
-    expect(['old', createHash('sha256').update(bytes).digest('hex')]).toContain(content.byteLength === 3 ? 'old' : createHash('sha256').update(content).digest('hex'));
+    expect(['old', createHash('sha256').update(bytes).digest('hex')]).toContain(
+      content.byteLength === 3 ? 'old' : createHash('sha256').update(content).digest('hex'),
+    );
     expect((await sandbox.files.list('.')).entries.map(({ path }) => path)).toEqual(['target']);
   });
 });

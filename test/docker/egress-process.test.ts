@@ -58,7 +58,12 @@ describe('the egress process', () => {
     expect(status).toMatch(/^Groups:\s*$/m);
     for (const set of ['CapInh', 'CapPrm', 'CapEff', 'CapAmb']) expect(status).toMatch(new RegExp(`^${set}:\\s+0+$`, 'm'));
     expect(status).toMatch(/^NoNewPrivs:\s+1$/m);
-    expect((await readFile(`/proc/${pid}/environ`, 'utf8')).split('\0').map((entry) => entry.split('=')[0]).filter((name) => name !== '' && !name?.startsWith('NODE_CHANNEL_'))).toEqual([]);
+    expect(
+      (await readFile(`/proc/${pid}/environ`, 'utf8'))
+        .split('\0')
+        .map((entry) => entry.split('=')[0])
+        .filter((name) => name !== '' && !name?.startsWith('NODE_CHANNEL_')),
+    ).toEqual([]);
   });
 
   test('killed during traffic it leaves everything closed, and comes back with the policy it had', async () => {
@@ -68,7 +73,10 @@ describe('the egress process', () => {
     for await (const chunk of tunnel) if (chunk.text.includes('up')) kill(before!, 'SIGKILL');
     // It ended because its connection did.
     expect((await tunnel).outcome).toBe('exited');
-    const after = await eventually(() => get(sandbox), ({ stdout }) => stdout === '200');
+    const after = await eventually(
+      () => get(sandbox),
+      ({ stdout }) => stdout === '200',
+    );
     expect(after.stdout).toBe('200');
     const [now] = await egressProcesses(UID);
     expect(now).not.toBe(before);
@@ -82,20 +90,40 @@ describe('the egress process', () => {
     const result = await sandbox.exec(`curl -sS -m 5 http://other.test/x; curl -sS -m 5 -x '' http://${ADDRESS}/x`);
     expect(result.exitCode).not.toBe(0);
     expect(origin.connections()).toBe(before);
-    await eventually(() => get(sandbox), ({ stdout }) => stdout === '200');
+    await eventually(
+      () => get(sandbox),
+      ({ stdout }) => stdout === '200',
+    );
   });
 
   test('a relay that the tenant kills is there again', async () => {
     await sandbox.exec('kill -9 -1');
-    expect(await eventually(() => get(sandbox), ({ stdout }) => stdout === '200')).toMatchObject({ stdout: '200' });
+    expect(
+      await eventually(
+        () => get(sandbox),
+        ({ stdout }) => stdout === '200',
+      ),
+    ).toMatchObject({ stdout: '200' });
   });
 
   test('every decision is in the audit log, once, without queries', async () => {
     const result = await sandbox.exec('curl -s http://allowed.test/path?token=geheim -o /dev/null; curl -s http://no.test/ -o /dev/null');
-    const lines = (await readFile(`${daemon.stateDir}/audit.jsonl`, 'utf8')).trimEnd().split('\n').map((line) => JSON.parse(line) as Record<string, unknown>);
+    const lines = (await readFile(`${daemon.stateDir}/audit.jsonl`, 'utf8'))
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
     const mine = lines.filter(({ kind, execId }) => kind === 'egress.decision' && execId === result.id);
     expect(mine).toMatchObject([
-      { tenant: 'acme', session: 'proxied', sandboxId: sandbox.id, host: 'allowed.test', address: ADDRESS, path: '/path', verdict: 'allow', rule: 'policy.allow:allowed.test' },
+      {
+        tenant: 'acme',
+        session: 'proxied',
+        sandboxId: sandbox.id,
+        host: 'allowed.test',
+        address: ADDRESS,
+        path: '/path',
+        verdict: 'allow',
+        rule: 'policy.allow:allowed.test',
+      },
       { host: 'no.test', verdict: 'deny', reason: 'notAllowed' },
     ]);
     expect(JSON.stringify(lines.filter(({ kind }) => kind === 'egress.decision'))).not.toContain('geheim');
@@ -110,7 +138,10 @@ test('a killed daemon takes its egress process with it, and the next one goes on
     await sandbox.egress.set(egress);
     expect((await get(sandbox)).stdout).toBe('200');
     await first.crash();
-    await eventually(() => egressProcesses(UID), (pids) => pids.length === 0);
+    await eventually(
+      () => egressProcesses(UID),
+      (pids) => pids.length === 0,
+    );
     const second = await spawnTestDaemon({ config: config(), stateDir: first.stateDir });
     try {
       const again = await (await second.connect('acme')).open({ session: 'kept', takeover: true });

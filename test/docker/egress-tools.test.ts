@@ -23,14 +23,20 @@ beforeAll(async () => {
   packages = await makeTestPackages(HOST);
   origin = await startTestOrigin({ address: ADDRESS, names: [HOST], listener: packages.listener });
   names = await startTestNames({ [HOST]: [ADDRESS], 'ask.test': [ADDRESS] });
-  daemon = await startTestDaemon({ config: { egress: { resolver: names.address, allowPrivate: [ADDRESS] }, permissions: { confirmTimeoutMs: 1500 } } });
+  daemon = await startTestDaemon({
+    config: { egress: { resolver: names.address, allowPrivate: [ADDRESS] }, permissions: { confirmTimeoutMs: 1500 } },
+  });
   client = await daemon.connect('acme', {
     onConfirm: (request) => {
       asked.push(request);
       return answer(request);
     },
   });
-  sandbox = await client.open({ session: 'tools', profile: 'workspace-write', egress: { allow: [HOST, `${HOST}:80`, `${HOST}:2222`], ask: ['ask.test'] } });
+  sandbox = await client.open({
+    session: 'tools',
+    profile: 'workspace-write',
+    egress: { allow: [HOST, `${HOST}:80`, `${HOST}:2222`], ask: ['ask.test'] },
+  });
   await sandbox.files.write('ca.pem', origin.authority);
 });
 afterAll(async () => {
@@ -42,10 +48,22 @@ afterAll(async () => {
 
 describe('a tool that fetches', () => {
   test.each<[string, string, string]>([
-    ['git clone over https', `git -c http.sslCAInfo=$PWD/ca.pem clone -q https://${HOST}/repo.git cloned && git -C cloned log --format=%s`, 'first'],
+    [
+      'git clone over https',
+      `git -c http.sslCAInfo=$PWD/ca.pem clone -q https://${HOST}/repo.git cloned && git -C cloned log --format=%s`,
+      'first',
+    ],
     ['git clone over http', `git clone -q http://${HOST}/repo.git plain && git -C plain log --format=%s`, 'first'],
-    ['pip download', `python3 -m pip download -q --disable-pip-version-check --no-deps --cert ca.pem --index-url https://${HOST}/simple tiny && ls tiny-*`, 'tiny-1.0-py3-none-any.whl'],
-    ['npm install', `mkdir -p app && cd app && npm install --silent --no-audit --no-fund --no-update-notifier --registry https://${HOST}/npm/ --cafile ../ca.pem tiny && node -p "require('tiny')"`, '42'],
+    [
+      'pip download',
+      `python3 -m pip download -q --disable-pip-version-check --no-deps --cert ca.pem --index-url https://${HOST}/simple tiny && ls tiny-*`,
+      'tiny-1.0-py3-none-any.whl',
+    ],
+    [
+      'npm install',
+      `mkdir -p app && cd app && npm install --silent --no-audit --no-fund --no-update-notifier --registry https://${HOST}/npm/ --cafile ../ca.pem tiny && node -p "require('tiny')"`,
+      '42',
+    ],
     ['node fetch over http', `node -e "fetch('http://${HOST}/x').then(r => r.text()).then(console.log)"`, `hello from ${HOST}/x`],
     ['curl over SOCKS', `curl -sS --proxy socks5h://127.0.0.1:3128 --cacert ca.pem https://${HOST}/x`, `hello from ${HOST}/x`],
     ['curl over SOCKS, by name and password', `curl -sS --proxy socks5h://any:one@127.0.0.1:3128 http://${HOST}/x`, `hello from ${HOST}/x`],
@@ -56,19 +74,26 @@ describe('a tool that fetches', () => {
   });
 
   test('SOCKS is judged like everything else', async () => {
-    const result = await sandbox.exec(`curl -sS --proxy socks5h://e1:x@127.0.0.1:3128 http://other.test/; curl -sS --proxy socks5://127.0.0.1:3128 http://169.254.169.254/; curl -sSk --proxy socks5h://127.0.0.1:3128 --connect-to other.test:443:${HOST}:443 https://other.test/`);
+    const result = await sandbox.exec(
+      `curl -sS --proxy socks5h://e1:x@127.0.0.1:3128 http://other.test/; curl -sS --proxy socks5://127.0.0.1:3128 http://169.254.169.254/; curl -sSk --proxy socks5h://127.0.0.1:3128 --connect-to other.test:443:${HOST}:443 https://other.test/`,
+    );
     expect(result.stdout).toBe('');
     expect(result.exitCode).not.toBe(0);
   });
 
   test('a WebSocket upgrade passes, another one does not', async () => {
-    const upgrade = (to: string) => sandbox.exec(['python3', '-c', `import socket
+    const upgrade = (to: string) =>
+      sandbox.exec([
+        'python3',
+        '-c',
+        `import socket
 s = socket.create_connection(("127.0.0.1", 3128)); s.settimeout(5)
 s.sendall(b"GET http://${HOST}/ws HTTP/1.1\\r\\nHost: ${HOST}\\r\\nConnection: Upgrade\\r\\nUpgrade: ${to}\\r\\nSec-WebSocket-Key: x\\r\\n\\r\\n")
 head = b""
 while b"\\r\\n\\r\\n" not in head: head += s.recv(1024)
 print(head.split(b"\\r\\n")[0].decode())
-s.sendall(b"frame"); print(s.recv(100).decode() if b" 101 " in head else "")`]);
+s.sendall(b"frame"); print(s.recv(100).decode() if b" 101 " in head else "")`,
+      ]);
     expect((await upgrade('websocket')).stdout).toBe('HTTP/1.1 101 Switching Protocols\nframe\n');
     expect((await upgrade('h2c')).stdout).toContain('HTTP/1.1 403 Forbidden');
   });
@@ -81,7 +106,14 @@ describe('a host that needs a confirmation', () => {
     answer = async () => 'deny';
     const denied = await sandbox.exec('curl -sS http://ask.test/x');
     expect(denied.stdout).toContain('confirmationDenied');
-    expect(asked.at(-1)).toMatchObject({ kind: 'egress', sandboxId: sandbox.id, session: 'tools', execId: denied.id, rule: 'policy.ask:ask.test', arguments: { host: 'ask.test', port: 80, path: '/x' } });
+    expect(asked.at(-1)).toMatchObject({
+      kind: 'egress',
+      sandboxId: sandbox.id,
+      session: 'tools',
+      execId: denied.id,
+      rule: 'policy.ask:ask.test',
+      arguments: { host: 'ask.test', port: 80, path: '/x' },
+    });
     answer = async () => 'allow-once';
     const before = asked.length;
     expect([await get(), await get()]).toEqual(['404', '404']);
@@ -102,7 +134,12 @@ describe('a host that needs a confirmation', () => {
     };
     expect((await sandbox.exec('curl -sS http://ask.test/x')).stdout).toContain('confirmationDenied');
     const quiet = await daemon.connect('acme');
-    const alone = await quiet.open({ session: 'alone', profile: 'workspace-write', egress: { ask: ['ask.test'] }, workspace: { retain: 'delete' } });
+    const alone = await quiet.open({
+      session: 'alone',
+      profile: 'workspace-write',
+      egress: { ask: ['ask.test'] },
+      workspace: { retain: 'delete' },
+    });
     const result = await alone.exec('curl -sS http://ask.test/x');
     expect(result.stdout).toContain('confirmationMissing');
     expect(result.egress).toMatchObject([{ verdict: 'deny', reason: 'confirmationMissing', rule: 'policy.ask:ask.test' }]);

@@ -31,7 +31,10 @@ test('20 sandboxes, one after the other and at once, leave a daemon as it was', 
     const sandbox = await client.open({ session, workspace: { retain: 'delete' } });
     await sandbox.files.write('a/b.txt', 'x');
     const [result] = await Promise.all([sandbox.exec('cat a/b.txt'), sandbox.exec('yes | head -c 1000000')]);
-    sandbox.exec('sleep 600', { background: true }).then(() => undefined, () => undefined);
+    sandbox.exec('sleep 600', { background: true }).then(
+      () => undefined,
+      () => undefined,
+    );
     await sandbox.execs();
     expect(result.stdout).toBe('x');
     await sandbox.close();
@@ -43,7 +46,13 @@ test('20 sandboxes, one after the other and at once, leave a daemon as it was', 
   for (let round = 0; round < 3; round += 1) await Promise.all(Array.from({ length: 4 }, (_, n) => cycle(`four-${n}`)));
   expect(await holdings(daemon)).toEqual(before);
   expect(before).toMatchObject({ containers: [], records: [], spools: [] });
-  expect(await eventually(() => openDescriptors(daemon.pid), (count) => count <= descriptorsBefore + 2, 10_000)).toBeLessThanOrEqual(descriptorsBefore + 2);
+  expect(
+    await eventually(
+      () => openDescriptors(daemon.pid),
+      (count) => count <= descriptorsBefore + 2,
+      10_000,
+    ),
+  ).toBeLessThanOrEqual(descriptorsBefore + 2);
 }, 120_000);
 
 test.each([
@@ -55,7 +64,10 @@ test.each([
   const client = await daemon.connect('acme');
   const [one, two] = await Promise.all([client.open({ session: 'one' }), client.open({ session: 'two' })]);
   await one.files.write('kept.txt', 'kept');
-  two.exec('sleep 600', { background: true }).then(() => undefined, () => undefined);
+  two.exec('sleep 600', { background: true }).then(
+    () => undefined,
+    () => undefined,
+  );
   await two.execs();
   expect((await daemon.containers()).length).toBe(2);
   expect((await mountsUnder(stateDir)).length).toBeGreaterThan(0);
@@ -78,7 +90,9 @@ test('a sandbox that cannot be made leaves nothing', async () => {
   const client = await daemon.connect('acme');
   const before = await holdings(daemon);
   await expect(client.open({ session: 'none', image: 'none' })).rejects.toMatchObject({ code: 'IMAGE_NOT_ALLOWED' });
-  await expect(client.open({ session: 'tmp', limits: { memoryBytes: 64 * 1024 ** 2, tmpBytes: 60 * 1024 ** 2 } })).rejects.toMatchObject({ code: 'INVALID_REQUEST' });
+  await expect(client.open({ session: 'tmp', limits: { memoryBytes: 64 * 1024 ** 2, tmpBytes: 60 * 1024 ** 2 } })).rejects.toMatchObject({
+    code: 'INVALID_REQUEST',
+  });
   expect(await holdings(daemon)).toEqual(before);
   expect((await client.list()).length).toBe(0);
 });

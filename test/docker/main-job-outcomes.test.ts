@@ -35,22 +35,67 @@ describe('the outcome says what happened', () => {
   test.each<[string, Command, ExecOptions, Partial<ExecResult>]>([
     ['a command that succeeds', ['true'], {}, { outcome: 'exited', exitCode: 0, signal: null }],
     ['a command that fails', 'exit 42', {}, { outcome: 'exited', exitCode: 42 }],
-    ['a program that does not exist', ['no-such-program'], {}, { outcome: 'exited', exitCode: 127, reason: expect.stringContaining('not found') as string }],
+    [
+      'a program that does not exist',
+      ['no-such-program'],
+      {},
+      { outcome: 'exited', exitCode: 127, reason: expect.stringContaining('not found') as string },
+    ],
     ['a path that does not exist', ['/workspace/none'], {}, { outcome: 'exited', exitCode: 127 }],
     ['a file that is not executable', ['/etc/passwd'], {}, { outcome: 'exited', exitCode: 126 }],
     ['a directory', ['/workspace'], {}, { outcome: 'exited', exitCode: 126 }],
-    ['a working directory that does not exist', ['true'], { cwd: 'none' }, { outcome: 'exited', exitCode: 126, reason: expect.stringContaining('working directory') as string }],
+    [
+      'a working directory that does not exist',
+      ['true'],
+      { cwd: 'none' },
+      { outcome: 'exited', exitCode: 126, reason: expect.stringContaining('working directory') as string },
+    ],
     ['a program the shell cannot find', 'no-such-program', {}, { outcome: 'exited', exitCode: 127 }],
-    ['a command that dies of a fault', ['python3', '-c', 'import ctypes; ctypes.string_at(0)'], {}, { outcome: 'signalled', exitCode: null, signal: 'SIGSEGV' }],
+    [
+      'a command that dies of a fault',
+      ['python3', '-c', 'import ctypes; ctypes.string_at(0)'],
+      {},
+      { outcome: 'signalled', exitCode: null, signal: 'SIGSEGV' },
+    ],
     ['a command that kills itself', 'kill -KILL $$', {}, { outcome: 'signalled', exitCode: null, signal: 'SIGKILL' }],
     ['a shell that says 137 without any memory being short', 'exit 137', {}, { outcome: 'exited', exitCode: 137 }],
     ['a command over its time limit', 'sleep 600', { timeoutMs: 200 }, { outcome: 'timedOut', exitCode: null, signal: null }],
-    ['a command that ignores SIGTERM over its time limit', 'trap "" TERM; while :; do sleep 1; done', { timeoutMs: 200 }, { outcome: 'timedOut', exitCode: null }],
-    ['a command that goes silent', 'echo up; sleep 600', { idleTimeoutMs: 300 }, { outcome: 'idleTimedOut', exitCode: null, stdout: 'up\n' }],
-    ['a command that keeps talking within its idle limit', 'for n in 1 2 3 4 5; do echo $n; sleep 0.1; done', { idleTimeoutMs: 2000 }, { outcome: 'exited', exitCode: 0 }],
-    ['a command that allocates more than the sandbox has', ['python3', '-c', 'x = bytearray(1 << 30)'], {}, { outcome: 'oomKilled', exitCode: null, signal: null }],
-    ['more output than its cap, when that is to stop it', 'yes', { outputBytes: 64 * 1024, outputPolicy: 'stop' }, { outcome: 'outputCapped', exitCode: null }],
-    ['more output than its cap, when that is to be dropped', 'yes | head -c 1000000; echo end', { outputBytes: 64 * 1024 }, { outcome: 'exited', exitCode: 0 }],
+    [
+      'a command that ignores SIGTERM over its time limit',
+      'trap "" TERM; while :; do sleep 1; done',
+      { timeoutMs: 200 },
+      { outcome: 'timedOut', exitCode: null },
+    ],
+    [
+      'a command that goes silent',
+      'echo up; sleep 600',
+      { idleTimeoutMs: 300 },
+      { outcome: 'idleTimedOut', exitCode: null, stdout: 'up\n' },
+    ],
+    [
+      'a command that keeps talking within its idle limit',
+      'for n in 1 2 3 4 5; do echo $n; sleep 0.1; done',
+      { idleTimeoutMs: 2000 },
+      { outcome: 'exited', exitCode: 0 },
+    ],
+    [
+      'a command that allocates more than the sandbox has',
+      ['python3', '-c', 'x = bytearray(1 << 30)'],
+      {},
+      { outcome: 'oomKilled', exitCode: null, signal: null },
+    ],
+    [
+      'more output than its cap, when that is to stop it',
+      'yes',
+      { outputBytes: 64 * 1024, outputPolicy: 'stop' },
+      { outcome: 'outputCapped', exitCode: null },
+    ],
+    [
+      'more output than its cap, when that is to be dropped',
+      'yes | head -c 1000000; echo end',
+      { outputBytes: 64 * 1024 },
+      { outcome: 'exited', exitCode: 0 },
+    ],
   ])('%s', async (_, command, options, expected) => {
     expect(await sandbox.exec(command, options)).toMatchObject(expected);
   });
@@ -90,14 +135,17 @@ describe('the outcome says what happened', () => {
     expect((await sandbox.attach(part.id)).outcome).toBe('exited');
   });
 
-  test('a command whose container is killed behind the daemon\'s back is lost, and its session opens anew', async () => {
+  test("a command whose container is killed behind the daemon's back is lost, and its session opens anew", async () => {
     const doomed = await client.open({ session: 'doomed' });
     await doomed.files.write('kept.txt', 'kept');
     const execution = doomed.exec('echo up; sleep 600');
     for await (const _ of execution) await daemon.driver.kill(`cloister-${doomed.id}`);
     expect(await execution).toMatchObject({ outcome: 'lost', exitCode: null, signal: null });
     expect(['SANDBOX_FAILED', 'SESSION_EXPIRED']).toContain(await codeOf(doomed.exec('true')));
-    const again = await eventually(() => client.open({ session: 'doomed' }), () => true);
+    const again = await eventually(
+      () => client.open({ session: 'doomed' }),
+      () => true,
+    );
     expect(again).toMatchObject({ created: true });
     expect(again.id).not.toBe(doomed.id);
     expect(await again.files.readText('kept.txt')).toBe('kept');
@@ -107,8 +155,13 @@ describe('the outcome says what happened', () => {
   test('a command that takes every process slot is killed for the next one, and the result says why', async () => {
     const narrow = await client.open({ session: 'narrow', limits: { pids: 32 }, workspace: { retain: 'delete' } });
     const hog = narrow.exec(['python3', '-c', FILL_PROCESSES], { background: true });
-    for await (const chunk of hog) if (chunk.text.includes('full')) expect(await narrow.exec('echo room')).toMatchObject({ outcome: 'exited', stdout: 'room\n' });
-    expect(await hog).toMatchObject({ outcome: 'killed', by: 'cloister:pids', notes: expect.arrayContaining([expect.objectContaining({ code: 'pidsLimit' })]) as [] });
+    for await (const chunk of hog)
+      if (chunk.text.includes('full')) expect(await narrow.exec('echo room')).toMatchObject({ outcome: 'exited', stdout: 'room\n' });
+    expect(await hog).toMatchObject({
+      outcome: 'killed',
+      by: 'cloister:pids',
+      notes: expect.arrayContaining([expect.objectContaining({ code: 'pidsLimit' })]) as [],
+    });
     await narrow.close();
   });
 
@@ -123,12 +176,16 @@ describe('the outcome says what happened', () => {
 });
 
 describe('a command that was ended leaves no process', () => {
-  const DAEMON = 'import os,sys,time,signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nif os.fork(): os._exit(0)\nos.setsid()\nif os.fork(): os._exit(0)\nsys.stdout.write("daemon up\\n"); sys.stdout.flush()\ntime.sleep(600)';
+  const DAEMON =
+    'import os,sys,time,signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nif os.fork(): os._exit(0)\nos.setsid()\nif os.fork(): os._exit(0)\nsys.stdout.write("daemon up\\n"); sys.stdout.flush()\ntime.sleep(600)';
 
   test.each<[string, (marker: string) => Command]>([
     ['of its children', (marker) => `(exec -a ${marker} sleep 600) & exec -a ${marker} sleep 600`],
     ['that called setsid', (marker) => `setsid bash -c 'exec -a ${marker} sleep 600' & exec -a ${marker} sleep 600`],
-    ['that forked twice, ignores SIGTERM and holds its output', (marker) => `python3 -c '${DAEMON}' ${marker}; exec -a ${marker} sleep 600`],
+    [
+      'that forked twice, ignores SIGTERM and holds its output',
+      (marker) => `python3 -c '${DAEMON}' ${marker}; exec -a ${marker} sleep 600`,
+    ],
   ])('%s', async (_, command) => {
     const marker = `marker-${randomBytes(6).toString('hex')}`;
     const result = await sandbox.exec(command(marker), { timeoutMs: 500 });
@@ -145,7 +202,10 @@ describe('a command that was ended leaves no process', () => {
 
   test('and after all of this only init and its helpers are left in a fresh look', async () => {
     await sandbox.exec('pkill -9 sleep');
-    const left = await eventually(() => processesOf(daemon.driver, sandbox.id), (all) => all.every(({ command, state }) => state !== 'Z' && command.includes('cloister-init')));
+    const left = await eventually(
+      () => processesOf(daemon.driver, sandbox.id),
+      (all) => all.every(({ command, state }) => state !== 'Z' && command.includes('cloister-init')),
+    );
     expect(left.filter(({ command }) => !command.includes('cloister-init'))).toEqual([]);
   });
 });

@@ -25,7 +25,10 @@ test('the receipt of a default sandbox lists what the kernel enforces', async ()
   await using sandbox = await acme.open({ session: 'receipt', workspace: { retain: 'delete' } });
   const { receipt } = sandbox;
   expect(receipt).toMatchObject({
-    sandboxId: sandbox.id, runtime: 'runc', noNewPrivs: true, profile: 'workspace-write-no-network',
+    sandboxId: sandbox.id,
+    runtime: 'runc',
+    noNewPrivs: true,
+    profile: 'workspace-write-no-network',
     capabilities: { inheritable: [], permitted: [], effective: [], bounding: [], ambient: [] },
     seccomp: { mode: 2, profile: 'strict', sha256: expect.stringMatching(/^[0-9a-f]{64}$/) as string },
     network: { interfaces: ['lo'] },
@@ -37,7 +40,8 @@ test('the receipt of a default sandbox lists what the kernel enforces', async ()
   expect(receipt.network.routes.filter((route) => !route.includes('lo'))).toEqual([]);
   const flagsOf = Object.fromEntries(receipt.mounts.map(({ target, flags }) => [target, flags]));
   expect(flagsOf['/workspace']).toEqual(expect.arrayContaining(['nosuid', 'nodev']));
-  for (const target of ['/run/cloister', '/run/cloister-init', '/etc/resolv.conf']) expect(flagsOf[target]).toEqual(expect.arrayContaining(['ro', 'nosuid', 'nodev']));
+  for (const target of ['/run/cloister', '/run/cloister-init', '/etc/resolv.conf'])
+    expect(flagsOf[target]).toEqual(expect.arrayContaining(['ro', 'nosuid', 'nodev']));
   expect((await sandbox.exec('id -u; id -g')).stdout).toBe(`${receipt.uid}\n${receipt.gid}\n`);
 });
 
@@ -51,7 +55,7 @@ describe('one session is one sandbox', () => {
     expect(await daemon.containers()).toEqual([]);
   });
 
-  test('and another tenant\'s session of the same name is another one, with another uid', async () => {
+  test("and another tenant's session of the same name is another one, with another uid", async () => {
     await using ours = await acme.open({ session: 'same', workspace: { retain: 'delete' } });
     await using theirs = await globex.open({ session: 'same', workspace: { retain: 'delete' } });
     expect(theirs.id).not.toBe(ours.id);
@@ -93,7 +97,12 @@ describe('a session has one controller', () => {
 describe('a session ends', () => {
   test('when it was idle for idleMs', async () => {
     const sandbox = await acme.open({ session: 'idle', idleMs: 1000, workspace: { retain: 'delete' } });
-    expect(await eventually(() => codeOf(acme.list().then((all) => all.some(({ id }) => id === sandbox.id) || Promise.reject({ code: 'gone' }))), (code) => code === 'gone')).toBe('gone');
+    expect(
+      await eventually(
+        () => codeOf(acme.list().then((all) => all.some(({ id }) => id === sandbox.id) || Promise.reject({ code: 'gone' }))),
+        (code) => code === 'gone',
+      ),
+    ).toBe('gone');
     expect(await codeOf(sandbox.exec('true'))).toBe('SESSION_EXPIRED');
   });
 
@@ -104,7 +113,11 @@ describe('a session ends', () => {
 
   test('when its time to live is over, whatever it does', async () => {
     const sandbox = await acme.open({ session: 'ttl', ttlMs: 1500, workspace: { retain: 'delete' } });
-    expect(await sandbox.exec('sleep 600')).toMatchObject({ outcome: 'killed', by: 'session:close', reason: expect.stringContaining('time to live') as string });
+    expect(await sandbox.exec('sleep 600')).toMatchObject({
+      outcome: 'killed',
+      by: 'session:close',
+      reason: expect.stringContaining('time to live') as string,
+    });
     expect(await codeOf(sandbox.exec('true'))).toBe('SESSION_EXPIRED');
   });
 
@@ -136,7 +149,9 @@ describe('a workspace', () => {
   });
 
   test('has a uid of its own', async () => {
-    const all = await Promise.all(['one', 'two', 'three'].map((name) => acme.open({ session: `uid-${name}`, workspace: { retain: 'delete' } })));
+    const all = await Promise.all(
+      ['one', 'two', 'three'].map((name) => acme.open({ session: `uid-${name}`, workspace: { retain: 'delete' } })),
+    );
     expect(new Set(all.map(({ receipt }) => receipt.uid)).size).toBe(3);
     await Promise.all(all.map((sandbox) => sandbox.close()));
   });

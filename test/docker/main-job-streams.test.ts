@@ -62,13 +62,23 @@ describe('output', () => {
 
   test('on both streams keeps the order within each', async () => {
     const chunks = await collect(sandbox.exec('for n in $(seq 1 500); do echo "o$n"; echo "e$n" >&2; done'));
-    const text = (stream: string): string => chunks.filter((chunk) => chunk.stream === stream).map((chunk) => chunk.text).join('');
+    const text = (stream: string): string =>
+      chunks
+        .filter((chunk) => chunk.stream === stream)
+        .map((chunk) => chunk.text)
+        .join('');
     expect(text('stdout')).toBe(Array.from({ length: 500 }, (_, n) => `o${n + 1}\n`).join(''));
     expect(text('stderr')).toBe(Array.from({ length: 500 }, (_, n) => `e${n + 1}\n`).join(''));
   });
 
   test('with a character cut in two gives whole characters as text', async () => {
-    const chunks = await collect(sandbox.exec(['python3', '-c', 'import sys,time\nfor b in "€😀é".encode():\n sys.stdout.buffer.write(bytes([b])); sys.stdout.flush(); time.sleep(0.02)']));
+    const chunks = await collect(
+      sandbox.exec([
+        'python3',
+        '-c',
+        'import sys,time\nfor b in "€😀é".encode():\n sys.stdout.buffer.write(bytes([b])); sys.stdout.flush(); time.sleep(0.02)',
+      ]),
+    );
     expect(chunks.length).toBeGreaterThan(1);
     expect(chunks.map(({ text }) => text).join('')).toBe('€😀é');
   });
@@ -96,13 +106,17 @@ describe('output', () => {
 
   test('of 16 commands at once is not mixed up', async () => {
     const results = await Promise.all(Array.from({ length: 16 }, (_, n) => sandbox.exec(`for i in $(seq 1 200); do echo ${n}; done`)));
-    expect(results.map(({ stdout }) => new Set(stdout.trim().split('\n')))).toEqual(Array.from({ length: 16 }, (_, n) => new Set([String(n)])));
+    expect(results.map(({ stdout }) => new Set(stdout.trim().split('\n')))).toEqual(
+      Array.from({ length: 16 }, (_, n) => new Set([String(n)])),
+    );
   });
 });
 
 describe('a terminal', () => {
   test('is one, has its size, takes keys, and is resized', async () => {
-    const execution = sandbox.exec('tty; stty size; trap "stty size; exit 0" WINCH; echo ready; while :; do sleep 0.05; done', { pty: { columns: 91, rows: 17 } });
+    const execution = sandbox.exec('tty; stty size; trap "stty size; exit 0" WINCH; echo ready; while :; do sleep 0.05; done', {
+      pty: { columns: 91, rows: 17 },
+    });
     let seen = '';
     let isResized = false;
     for await (const chunk of execution) {
@@ -118,7 +132,9 @@ describe('a terminal', () => {
   });
 
   test('gives control characters their meaning', async () => {
-    const execution = sandbox.exec('trap "echo interrupted; exit 5" INT; echo ready; while :; do sleep 0.05; done', { pty: { columns: 80, rows: 24 } });
+    const execution = sandbox.exec('trap "echo interrupted; exit 5" INT; echo ready; while :; do sleep 0.05; done', {
+      pty: { columns: 80, rows: 24 },
+    });
     for await (const chunk of execution) if (chunk.text.includes('ready')) await execution.write('\u0003');
     expect(await execution).toMatchObject({ outcome: 'exited', exitCode: 5, stdout: expect.stringContaining('interrupted') as string });
   });

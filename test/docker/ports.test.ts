@@ -52,7 +52,7 @@ async function at(path: string, onPort = 3000): Promise<URL> {
   return url;
 }
 
-const PAGE = { 'accept': 'text/html,*/*', 'sec-fetch-dest': 'document', 'sec-fetch-mode': 'navigate', 'sec-fetch-site': 'none' };
+const PAGE = { accept: 'text/html,*/*', 'sec-fetch-dest': 'document', 'sec-fetch-mode': 'navigate', 'sec-fetch-site': 'none' };
 
 describe('a program with the address', () => {
   test('is served at once, any number of times', async () => {
@@ -129,7 +129,13 @@ describe('a program with the address', () => {
 
   test('with a token needs no ticket, and the server never sees the token', async () => {
     const token = await daemon.token('acme');
-    const reply = await ask('/headers', { 'authorization': `Bearer ${token}`, 'x-forwarded-for': '10.0.0.1', 'x-real-ip': '10.0.0.1', 'forwarded': 'for=10.0.0.1', 'x-own': 'kept' });
+    const reply = await ask('/headers', {
+      authorization: `Bearer ${token}`,
+      'x-forwarded-for': '10.0.0.1',
+      'x-real-ip': '10.0.0.1',
+      forwarded: 'for=10.0.0.1',
+      'x-own': 'kept',
+    });
     expect(reply.status).toBe(200);
     expect(reply.text).toContain('kept');
     expect(reply.text).not.toMatch(/bearer|10\.0\.0\.1|authorization/i);
@@ -137,7 +143,7 @@ describe('a program with the address', () => {
 });
 
 describe('a browser', () => {
-  test('is sent to a host of the preview\'s own, gets a cookie there and an address without the ticket', async () => {
+  test("is sent to a host of the preview's own, gets a cookie there and an address without the ticket", async () => {
     const url = await at('/headers');
     const sentOn = await ask(url.pathname + url.search, { ...PAGE, host: url.host });
     expect(sentOn.status).toBe(307);
@@ -155,9 +161,17 @@ describe('a browser', () => {
   test('is told when nothing listens, in words', async () => {
     const [cookie] = (await ask((await at('/', 4000)).search, PAGE)).headers['set-cookie'] ?? [];
     expect(cookie).toBeUndefined();
-    const reply = await ask(`/${(await at('/', 4000)).search}`, { ...PAGE, 'accept': '*/*', 'sec-fetch-dest': 'empty', 'host': host.replace('3000', '4000') });
+    const reply = await ask(`/${(await at('/', 4000)).search}`, {
+      ...PAGE,
+      accept: '*/*',
+      'sec-fetch-dest': 'empty',
+      host: host.replace('3000', '4000'),
+    });
     expect(reply.status).toBe(502);
-    expect(JSON.parse(reply.text)).toMatchObject({ code: 'NOT_FOUND', message: 'Cannot connect to port 4000 of session ports: nothing listens there' });
+    expect(JSON.parse(reply.text)).toMatchObject({
+      code: 'NOT_FOUND',
+      message: 'Cannot connect to port 4000 of session ports: nothing listens there',
+    });
   });
 });
 
@@ -168,7 +182,10 @@ describe('a server that', () => {
   ])('%s gives 502', async (_, badPort) => {
     const answer = await fetch(await at('/', badPort));
     expect(answer.status).toBe(502);
-    expect(await answer.json()).toMatchObject({ code: 'SANDBOX_FAILED', message: expect.stringContaining('Cannot read the answer of the server') as string });
+    expect(await answer.json()).toMatchObject({
+      code: 'SANDBOX_FAILED',
+      message: expect.stringContaining('Cannot read the answer of the server') as string,
+    });
   });
 
   test('never answers holds its own connections only: the 49th is refused, and leaving frees them', async () => {

@@ -40,13 +40,21 @@ class Screen {
   async type(keys: string, awaited: RegExp): Promise<string> {
     const from = this.text.length;
     await this.#execution.write(keys);
-    const seen = await eventually(() => this.text.slice(from), (text) => awaited.test(text));
+    const seen = await eventually(
+      () => this.text.slice(from),
+      (text) => awaited.test(text),
+    );
     expect(seen).toMatch(awaited);
     return seen;
   }
 
   async seen(awaited: RegExp): Promise<void> {
-    expect(await eventually(() => this.text, (text) => awaited.test(text))).toMatch(awaited);
+    expect(
+      await eventually(
+        () => this.text,
+        (text) => awaited.test(text),
+      ),
+    ).toMatch(awaited);
   }
 
   end(): Promise<void> {
@@ -58,7 +66,11 @@ class Screen {
   }
 }
 
-async function inTerminal(command: string | string[], size = SIZE, env: Record<string, string> = {}): Promise<{ execution: Execution; screen: Screen }> {
+async function inTerminal(
+  command: string | string[],
+  size = SIZE,
+  env: Record<string, string> = {},
+): Promise<{ execution: Execution; screen: Screen }> {
   const execution = sandbox.exec(command, { pty: size, env });
   return { execution, screen: new Screen(execution) };
 }
@@ -71,7 +83,10 @@ async function inBash(): Promise<{ execution: Execution; screen: Screen }> {
 
 describe('a terminal', () => {
   test('is the controlling one of a session of its own, of the right size, in cooked mode', async () => {
-    const { execution, screen } = await inTerminal('tty; stty size; stty -a | grep -o " icanon\\| echo "; ps -o pid=,sid=,tpgid= -p $$ | awk \'{print ($1==$2), ($2==$3)}\'; test -r /dev/tty && echo tty', { columns: 132, rows: 50 });
+    const { execution, screen } = await inTerminal(
+      'tty; stty size; stty -a | grep -o " icanon\\| echo "; ps -o pid=,sid=,tpgid= -p $$ | awk \'{print ($1==$2), ($2==$3)}\'; test -r /dev/tty && echo tty',
+      { columns: 132, rows: 50 },
+    );
     await screen.end();
     expect(await execution).toMatchObject({ outcome: 'exited', exitCode: 0 });
     expect(screen.text).toMatch(/^\/dev\/pts\/\d+\r\n50 132\r\n icanon\r\n echo \r\n1 1\r\ntty\r\n$/);
@@ -88,7 +103,8 @@ describe('a terminal', () => {
     expect(await execution).toMatchObject({ outcome: 'killed' });
   });
 
-  const onHangup = (file: string) => `sh -c 'trap "" TERM; trap "echo hung up > ${file}; exit" HUP; echo $((40 + 2)); while :; do sleep 0.05; done'\n`;
+  const onHangup = (file: string) =>
+    `sh -c 'trap "" TERM; trap "echo hung up > ${file}; exit" HUP; echo $((40 + 2)); while :; do sleep 0.05; done'\n`;
 
   test('hangs up on what runs in its foreground when its shell is gone', async () => {
     const { execution, screen } = await inBash();
@@ -96,7 +112,12 @@ describe('a terminal', () => {
     await screen.type(onHangup('first'), /42\r\n/);
     await sandbox.exec(`kill -9 ${/pid (\d+)\r/.exec(screen.text)?.[1] ?? ''}`);
     expect(await execution).toMatchObject({ outcome: 'signalled', signal: 'SIGKILL' });
-    expect(await eventually(() => sandbox.files.readText('first').catch(() => ''), (text) => text !== '')).toBe('hung up\n');
+    expect(
+      await eventually(
+        () => sandbox.files.readText('first').catch(() => ''),
+        (text) => text !== '',
+      ),
+    ).toBe('hung up\n');
   });
 
   test('hangs up on all of it when it is killed', async () => {
@@ -160,14 +181,14 @@ describe('programs that draw:', () => {
     expect(await execution).toMatchObject({ outcome: 'exited', exitCode: 0 });
   });
 
-  test('top shows the sandbox\'s own processes and quits', async () => {
+  test("top shows the sandbox's own processes and quits", async () => {
     const { execution, screen } = await inTerminal('top -d 0.2');
     await screen.seen(/cloiste[^]*top/);
     await screen.type('q', /$/);
     expect(await execution).toMatchObject({ outcome: 'exited', exitCode: 0 });
   });
 
-  test('python\'s REPL evaluates, completes and is interrupted', async () => {
+  test("python's REPL evaluates, completes and is interrupted", async () => {
     const { execution, screen } = await inTerminal(['python3', '-q']);
     await screen.seen(/>>> $/);
     await screen.type('6 * 7\n', /42\r\n[^]*>>> $/);
@@ -209,7 +230,10 @@ describe('programs that draw:', () => {
 
 describe('the command line in a terminal of the host', () => {
   /** Runs `cloister ARGS` in a pty that Python makes, types each line after its prompt was seen, answers screen and exit code. */
-  async function onHost(args: readonly string[], steps: readonly (readonly [string, string])[]): Promise<{ readonly screen: string; readonly code: number | null }> {
+  async function onHost(
+    args: readonly string[],
+    steps: readonly (readonly [string, string])[],
+  ): Promise<{ readonly screen: string; readonly code: number | null }> {
     const driver = [
       'import fcntl, json, os, pty, re, select, struct, sys, termios, time',
       'steps = json.loads(sys.argv[1]); argv = sys.argv[2:]',
@@ -233,33 +257,46 @@ describe('the command line in a terminal of the host', () => {
       'sys.stdout.buffer.write(screen); sys.exit(os.waitstatus_to_exitcode(status) & 255)',
     ].join('\n');
     const argv = ['-c', driver, JSON.stringify(steps), process.execPath, '--import', 'tsx', join(PACKAGE_ROOT, 'daemon/main.ts'), ...args];
-    const child = spawn('python3', argv, { cwd: PACKAGE_ROOT, env: { ...process.env, CLOISTER_URL: daemon.url, CLOISTER_TOKEN: await daemon.token('acme'), TERM: 'xterm' }, stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawn('python3', argv, {
+      cwd: PACKAGE_ROOT,
+      env: { ...process.env, CLOISTER_URL: daemon.url, CLOISTER_TOKEN: await daemon.token('acme'), TERM: 'xterm' },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     let screen = '';
     for await (const part of child.stdout.setEncoding('utf8')) screen += part as string;
     return { screen, code: child.exitCode ?? (await new Promise<number | null>((resolve) => child.on('exit', resolve))) };
   }
 
   test('shell: keys, control characters, sizes and the exit code go through', async () => {
-    const { screen, code } = await onHost(['shell', 'pty'], [
-      ['\\$ $', `${PROMPT}; stty size\n`],
-      ['33 111\r\n.*%READY%', 'RESIZE'],
-      ['', 'sleep 0.3; stty size\n'],
-      ['20 90\r\n.*%READY%', 'sleep 1000\n'],
-      ['sleep 1000\r\n', '\u0003'],
-      ['\\^C.*%READY%', 'echo $? > interrupted; exit 5\n'],
-    ]);
+    const { screen, code } = await onHost(
+      ['shell', 'pty'],
+      [
+        ['\\$ $', `${PROMPT}; stty size\n`],
+        ['33 111\r\n.*%READY%', 'RESIZE'],
+        ['', 'sleep 0.3; stty size\n'],
+        ['20 90\r\n.*%READY%', 'sleep 1000\n'],
+        ['sleep 1000\r\n', '\u0003'],
+        ['\\^C.*%READY%', 'echo $? > interrupted; exit 5\n'],
+      ],
+    );
     expect(screen).toContain('exit');
     expect(code).toBe(5);
     expect(await sandbox.files.readText('interrupted')).toBe('130\n');
   });
 
   test('exec -t: a program that draws', async () => {
-    const { screen, code } = await onHost(['exec', '-t', 'pty', '--', 'less', 'numbers'], [['32\r\n', 'G'], ['500', 'q']]);
+    const { screen, code } = await onHost(
+      ['exec', '-t', 'pty', '--', 'less', 'numbers'],
+      [
+        ['32\r\n', 'G'],
+        ['500', 'q'],
+      ],
+    );
     expect(screen).toContain('469\r\n');
     expect(code).toBe(0);
   });
 
-  test('shell: end of the terminal\'s input ends the shell', async () => {
+  test("shell: end of the terminal's input ends the shell", async () => {
     expect((await onHost(['shell', 'pty'], [['\\$ $', '\u0004']])).code).toBe(0);
   });
 });

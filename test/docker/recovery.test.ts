@@ -29,7 +29,10 @@ describe('kill -9 of the daemon', () => {
       let crashes = 0;
       const execution = sandbox.exec('for n in $(seq 1 800); do echo "line $n"; sleep 0.01; done; exit 9');
       const silent = sandbox.exec('sleep 600', { background: true, id: 'silent' });
-      void silent.then(() => undefined, () => undefined);
+      void silent.then(
+        () => undefined,
+        () => undefined,
+      );
       for await (const chunk of execution) {
         text += chunk.text;
         if (crashes < 2 && text.includes(`line ${100 + crashes * 300}\n`)) {
@@ -74,7 +77,9 @@ describe('kill -9 of the daemon', () => {
           daemon = await spawnTestDaemon({ listen, stateDir });
         }
       }
-      expect((await sandbox.exec('sha256sum', { stdin: slowly() })).stdout.slice(0, 64)).toBe(createHash('sha256').update(bytes).digest('hex'));
+      expect((await sandbox.exec('sha256sum', { stdin: slowly() })).stdout.slice(0, 64)).toBe(
+        createHash('sha256').update(bytes).digest('hex'),
+      );
       await client.close();
     } finally {
       await daemon[Symbol.asyncDispose]();
@@ -89,10 +94,22 @@ describe('kill -9 of the daemon', () => {
       const client = await connect(daemon);
       const sandbox = await client.open({ session: 'limits' });
       const limited = sandbox.exec('exec -a limited sleep 600', { timeoutMs: 1500 });
-      void limited.then(() => undefined, () => undefined);
-      await eventually(() => processesWith(daemon.driver, sandbox.id, 'limited'), (all) => all.length === 1);
+      void limited.then(
+        () => undefined,
+        () => undefined,
+      );
+      await eventually(
+        () => processesWith(daemon.driver, sandbox.id, 'limited'),
+        (all) => all.length === 1,
+      );
       await daemon.crash();
-      expect(await eventually(() => processesWith(daemon.driver, sandbox.id, 'limited'), (all) => all.length === 0, 10_000)).toEqual([]);
+      expect(
+        await eventually(
+          () => processesWith(daemon.driver, sandbox.id, 'limited'),
+          (all) => all.length === 0,
+          10_000,
+        ),
+      ).toEqual([]);
       daemon = await spawnTestDaemon({ listen, stateDir });
       expect(await limited).toMatchObject({ outcome: 'timedOut', exitCode: null });
       await client.close();
@@ -110,12 +127,20 @@ describe('kill -9 of the daemon', () => {
       const sandbox = await client.open({ session: 'gone' });
       await sandbox.files.write('kept.txt', 'kept');
       const execution = sandbox.exec('sleep 600');
-      void execution.then(() => undefined, () => undefined);
+      void execution.then(
+        () => undefined,
+        () => undefined,
+      );
       await sandbox.execs();
       await daemon.crash();
       await daemon.driver.remove(`cloister-${sandbox.id}`, { force: true });
       daemon = await spawnTestDaemon({ listen, stateDir });
-      expect(await execution.result.then(({ outcome }) => outcome, (error: { code: string }) => error.code)).toMatch(/^(lost|SESSION_EXPIRED|SANDBOX_FAILED)$/);
+      expect(
+        await execution.result.then(
+          ({ outcome }) => outcome,
+          (error: { code: string }) => error.code,
+        ),
+      ).toMatch(/^(lost|SESSION_EXPIRED|SANDBOX_FAILED)$/);
       const again = await client.open({ session: 'gone' });
       expect(again.id).not.toBe(sandbox.id);
       expect(await again.files.readText('kept.txt')).toBe('kept');
@@ -141,7 +166,12 @@ test('a container killed under an adopting daemon is noticed as under its first 
     await sandbox.execs();
     await second.driver.kill(`cloister-${id}`);
     expect(await execution).toMatchObject({ outcome: 'lost' });
-    expect(await eventually(() => second.containers(), (all) => all.length === 0)).toEqual([]);
+    expect(
+      await eventually(
+        () => second.containers(),
+        (all) => all.length === 0,
+      ),
+    ).toEqual([]);
     expect(['SANDBOX_FAILED', 'SESSION_EXPIRED']).toContain(await codeOf(sandbox.exec('true')));
   } finally {
     await second[Symbol.asyncDispose]();
@@ -160,7 +190,12 @@ test('stopping with on-exit keep leaves sandbox and command to the next daemon, 
   const second = await startTestDaemon({ stateDir: first.stateDir });
   try {
     const other = await second.connect('acme');
-    expect((await other.list())[0]).toMatchObject({ id: opened.id, session: 'kept', createdAt: info?.createdAt, expiresAt: info?.expiresAt });
+    expect((await other.list())[0]).toMatchObject({
+      id: opened.id,
+      session: 'kept',
+      createdAt: info?.createdAt,
+      expiresAt: info?.expiresAt,
+    });
     const sandbox = await other.open({ session: 'kept' });
     expect(await sandbox.attach(id)).toMatchObject({ outcome: 'exited', stdout: 'one\ntwo\n' });
   } finally {
@@ -171,7 +206,10 @@ test('stopping with on-exit keep leaves sandbox and command to the next daemon, 
 test('a second daemon on the same directory is refused, and the first does not notice', async () => {
   await using first = await startTestDaemon();
   const sandbox = await (await first.connect('acme')).open({ session: 'only' });
-  await expect(startTestDaemon({ stateDir: first.stateDir })).rejects.toMatchObject({ code: 'INVALID_REQUEST', message: expect.stringContaining('another daemon uses it') as string });
+  await expect(startTestDaemon({ stateDir: first.stateDir })).rejects.toMatchObject({
+    code: 'INVALID_REQUEST',
+    message: expect.stringContaining('another daemon uses it') as string,
+  });
   expect((await sandbox.exec('echo fine')).stdout).toBe('fine\n');
 });
 
@@ -180,7 +218,10 @@ test('a daemon whose port is taken is refused, and the sandboxes of its director
   await (await first.connect('acme')).open({ session: 'stays' });
   await first.stop('keep');
   await using other = await startTestDaemon();
-  await expect(startTestDaemon({ stateDir: first.stateDir, listen: new URL(other.url).host })).rejects.toMatchObject({ code: 'INVALID_REQUEST', message: expect.stringContaining('the port is taken') as string });
+  await expect(startTestDaemon({ stateDir: first.stateDir, listen: new URL(other.url).host })).rejects.toMatchObject({
+    code: 'INVALID_REQUEST',
+    message: expect.stringContaining('the port is taken') as string,
+  });
   expect((await first.containers()).length).toBe(1);
   const second = await startTestDaemon({ stateDir: first.stateDir });
   expect((await (await second.connect('acme')).list()).map(({ session }) => session)).toEqual(['stays']);

@@ -51,7 +51,11 @@ function expectWhole({ stdout, stderr }: Lines): void {
   const count = Number(/last (\d+)\n$/.exec(stdout)?.[1]);
   expect(count).toBeGreaterThan(SECONDS * 50);
   const lines = Array.from({ length: count }, (_, n) => n + 1);
-  const numbers = (text: string): number[] => text.split('\n').slice(0, -1).map((line) => (/^\d+ x{1000}$/.test(line) ? Number.parseInt(line, 10) : Number.NaN));
+  const numbers = (text: string): number[] =>
+    text
+      .split('\n')
+      .slice(0, -1)
+      .map((line) => (/^\d+ x{1000}$/.test(line) ? Number.parseInt(line, 10) : Number.NaN));
   expect(numbers(stdout.replace(/last \d+\n$/, ''))).toEqual(lines.filter((n) => n % 10 !== 0));
   expect(numbers(stderr)).toEqual(lines.filter((n) => n % 10 === 0));
 }

@@ -20,13 +20,19 @@ afterAll(async () => {
 
 /** The shell is as it should be between runs. */
 async function expectAlive(of: Shell = shell): Promise<void> {
-  expect(await of.run('echo alive; echo "well" >&2; (exit 7)')).toMatchObject({ outcome: 'exited', exitCode: 7, stdout: 'alive\n', stderr: 'well\n', stateLost: false });
+  expect(await of.run('echo alive; echo "well" >&2; (exit 7)')).toMatchObject({
+    outcome: 'exited',
+    exitCode: 7,
+    stdout: 'alive\n',
+    stderr: 'well\n',
+    stateLost: false,
+  });
 }
 
 describe('state that survives from run to run:', () => {
   test.each<[string, string, string, string]>([
     ['the directory', 'mkdir -p deep/er && cd deep/er', 'pwd; cd /workspace', '/workspace/deep/er\n'],
-    ['an exported variable', 'export MODE=test', 'sh -c \'echo $MODE\'', 'test\n'],
+    ['an exported variable', 'export MODE=test', "sh -c 'echo $MODE'", 'test\n'],
     ['a variable of the shell', 'list=(a "b c")', 'echo "${#list[@]} ${list[1]}"', '2 b c\n'],
     ['a function', 'greet() { echo "hello $1"; }', 'greet you', 'hello you\n'],
     ['an alias', 'alias twice="echo 2"', 'twice', '2\n'],
@@ -50,9 +56,9 @@ describe('a run', () => {
   test.each<[string, string, Partial<ShellRunResult>]>([
     ['that fails', '(exit 42)', { exitCode: 42, stdout: '', stderr: '' }],
     ['that is not found', 'no-such-command 2>/dev/null', { exitCode: 127 }],
-    ['that died of a signal', 'sh -c \'kill -TERM $$\'', { exitCode: 143 }],
+    ['that died of a signal', "sh -c 'kill -TERM $$'", { exitCode: 143 }],
     ['with bad syntax', 'if then', { exitCode: 2, stdout: '' }],
-    ['with an open quote', 'echo \'open', { exitCode: 2, stdout: '' }],
+    ['with an open quote', "echo 'open", { exitCode: 2, stdout: '' }],
     ['with an unknown variable under set -u', '(set -u; echo $none) 2>/dev/null', { exitCode: 1, stdout: '' }],
     ['with an error that drops the rest of it', 'echo $((1/0)); echo after', { stdout: expect.stringContaining('') as string }],
     ['of several lines', 'for n in 1 2\ndo\n  echo $n\ndone', { exitCode: 0, stdout: '1\n2\n' }],
@@ -62,14 +68,18 @@ describe('a run', () => {
     ['of nothing', '', { exitCode: 0, stdout: '', stderr: '' }],
     ['without newline at the end', 'printf out; printf err >&2', { exitCode: 0, stdout: 'out', stderr: 'err' }],
     ['that reads stdin', 'cat; echo read', { exitCode: 0, stdout: 'read\n' }],
-    ['that reads the shell\'s own stdin', 'timeout 0.3 cat /proc/$$/fd/0; echo read', { exitCode: 0, stdout: 'read\n' }],
-    ['with bytes that are no text', 'head -c 256 /dev/zero | tr "\\0" "\\377" | wc -c; printf "\\377\\000\\200"', { exitCode: 0, stdout: '256\n\ufffd\0\ufffd' }],
+    ["that reads the shell's own stdin", 'timeout 0.3 cat /proc/$$/fd/0; echo read', { exitCode: 0, stdout: 'read\n' }],
+    [
+      'with bytes that are no text',
+      'head -c 256 /dev/zero | tr "\\0" "\\377" | wc -c; printf "\\377\\000\\200"',
+      { exitCode: 0, stdout: '256\n\ufffd\0\ufffd' },
+    ],
   ])('%s has its own result, and the next one too', async (_, command, expected) => {
     expect(await shell.run(command)).toMatchObject({ outcome: 'exited', stateLost: false, ...expected });
     await expectAlive();
   });
 
-  test('that redirects the shell\'s own output still ends', async () => {
+  test("that redirects the shell's own output still ends", async () => {
     expect(await shell.run('exec >redirected 2>&1; echo hidden')).toMatchObject({ outcome: 'exited', exitCode: 0, stdout: '', stderr: '' });
     expect(await shell.run('cat redirected >&2')).toMatchObject({ outcome: 'exited', exitCode: 1 });
     await shell.restart();
@@ -80,14 +90,17 @@ describe('a run', () => {
     let stdout = '';
     let stderr = '';
     await shell.run('for n in $(seq 1 16); do head -c 65536 /dev/zero | tr "\\0" o; head -c 65536 /dev/zero | tr "\\0" e >&2; done', {
-      onStdout: (text) => (stdout += text), onStderr: (text) => (stderr += text),
+      onStdout: (text) => (stdout += text),
+      onStderr: (text) => (stderr += text),
     });
     expect([stdout.length, /^o+$/.test(stdout), stderr.length, /^e+$/.test(stderr)]).toEqual([1_048_576, true, 1_048_576, true]);
   });
 
   test('follows the one before: 50 in a row, called at once', async () => {
     const results = await Promise.all(Array.from({ length: 50 }, (_, n) => shell.run(`echo ${n}; echo e${n} >&2; (exit ${n})`)));
-    expect(results.map(({ stdout, stderr, exitCode }) => [stdout, stderr, exitCode])).toEqual(Array.from({ length: 50 }, (_, n) => [`${n}\n`, `e${n}\n`, n]));
+    expect(results.map(({ stdout, stderr, exitCode }) => [stdout, stderr, exitCode])).toEqual(
+      Array.from({ length: 50 }, (_, n) => [`${n}\n`, `e${n}\n`, n]),
+    );
   });
 });
 
@@ -99,7 +112,7 @@ describe('a run that is interrupted loses nothing but itself:', () => {
     ['it starts one process after the other', 'while :; do /bin/true; done'],
     ['it is a pipeline', 'yes | cat | sleep 100; echo never'],
     ['its child ignores SIGINT', '(trap "" INT; sleep 100)'],
-    ['its child catches SIGINT and goes on', 'bash -c \'trap : INT; while :; do sleep 1; done\'; sleep 100'],
+    ['its child catches SIGINT and goes on', "bash -c 'trap : INT; while :; do sleep 1; done'; sleep 100"],
     ['it waits for a job', 'sleep 0.1 & wait; sleep 100'],
     ['it has a trap of its own', 'trap "echo trapped" INT; sleep 100; trap - INT; sleep 100'],
   ])('%s', async (_, command) => {
@@ -130,7 +143,7 @@ describe('a run that is interrupted loses nothing but itself:', () => {
     await expectAlive();
   });
 
-  test('but a shell that can\'t be interrupted goes with it, and says so', async () => {
+  test("but a shell that can't be interrupted goes with it, and says so", async () => {
     const own = await sandbox.shell();
     expect(await own.run('trap "" INT; while :; do :; done', { timeoutMs: 100 })).toMatchObject({ outcome: 'timedOut', stateLost: true });
     await expectAlive(own);
@@ -138,9 +151,12 @@ describe('a run that is interrupted loses nothing but itself:', () => {
   });
 });
 
-describe('the end of a run can\'t be imitated by', () => {
+describe("the end of a run can't be imitated by", () => {
   test.each<[string, string]>([
-    ['what a command learns of the shell', 'tr "\\0" "\\n" < /proc/$$/cmdline; tr "\\0" "\\n" < /proc/$$/environ; env; set; declare -f; echo "$BASH_COMMAND $BASH_EXECUTION_STRING $_"; ls -l /proc/$$/fd'],
+    [
+      'what a command learns of the shell',
+      'tr "\\0" "\\n" < /proc/$$/cmdline; tr "\\0" "\\n" < /proc/$$/environ; env; set; declare -f; echo "$BASH_COMMAND $BASH_EXECUTION_STRING $_"; ls -l /proc/$$/fd',
+    ],
     ['what the shell shows of itself', 'set -vx; echo a; set +vx'],
     ['what the shell shows from run to run', 'set -vx'],
     ['what a trap is told', 'trap \'echo "$BASH_COMMAND:0"\' DEBUG'],
@@ -152,7 +168,11 @@ describe('the end of a run can\'t be imitated by', () => {
     const own = await sandbox.shell();
     const first = await own.run(`${command}\n(exit 9)`);
     expect(first).toMatchObject({ outcome: 'exited', exitCode: 9, stateLost: false });
-    expect(await own.run('trap - DEBUG; echo later; (exit 8)')).toMatchObject({ outcome: 'exited', exitCode: 8, stdout: expect.stringMatching(/later\n$/) as string });
+    expect(await own.run('trap - DEBUG; echo later; (exit 8)')).toMatchObject({
+      outcome: 'exited',
+      exitCode: 8,
+      stdout: expect.stringMatching(/later\n$/) as string,
+    });
     await own.close();
   });
 });

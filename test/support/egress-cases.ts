@@ -18,7 +18,9 @@ export const PUBLIC_ADDRESS = '93.184.216.34';
 export const OWN_ADDRESS = '51.15.1.2';
 
 export function egressCases(): EgressCase[] {
-  const [, ...lines] = readFileSync(join(import.meta.dirname, 'ssrf-cases.tsv'), 'utf8').trimEnd().split('\n');
+  const [, ...lines] = readFileSync(join(import.meta.dirname, 'ssrf-cases.tsv'), 'utf8')
+    .trimEnd()
+    .split('\n');
   return lines.map((line) => {
     const [input = '', category = '', expected = ''] = line.split('\t');
     return { input, category, expected: expected === 'allow' ? 'allow' : 'deny' };
@@ -37,7 +39,10 @@ export function zoneOf({ category }: EgressCase): () => Promise<Resolution> {
   return async () => {
     if (zone === undefined) return { kind: 'addresses', addresses: [PUBLIC_ADDRESS] };
     const first = zone.split(' then ')[0] ?? '';
-    const addresses = first.split(';').flatMap((part) => (/^A+=(.*)$/.exec(part.replace(' ttl0', ''))?.[1] ?? '').split(',')).filter((text) => text !== '');
+    const addresses = first
+      .split(';')
+      .flatMap((part) => (/^A+=(.*)$/.exec(part.replace(' ttl0', ''))?.[1] ?? '').split(','))
+      .filter((text) => text !== '');
     if (addresses.length === 0) return { kind: 'none', cause: zone };
     return { kind: 'addresses', addresses: addresses.map((text) => (text.startsWith('<own') ? OWN_ADDRESS : text)) };
   };

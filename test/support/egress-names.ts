@@ -51,7 +51,8 @@ function readName(question: Buffer): { readonly name: string; readonly end: numb
 
 function answer(question: Buffer, type: number, entry: Exclude<ZoneEntry, 'silent'>): Buffer {
   const records: Buffer[] = [];
-  if (Array.isArray(entry)) for (const address of entry as string[]) if (address.includes(':') === (type === 28)) records.push(record(type, addressBytes(address)));
+  if (Array.isArray(entry))
+    for (const address of entry as string[]) if (address.includes(':') === (type === 28)) records.push(record(type, addressBytes(address)));
   if ('alias' in entry) records.push(record(5, nameBytes(entry.alias)));
   const reply = Buffer.concat([question, ...records]);
   reply.writeUInt16BE(0x8180 | ('code' in entry ? entry.code : 0), 2);
@@ -65,7 +66,8 @@ function record(type: number, data: Buffer): Buffer {
   return Buffer.concat([head, data]);
 }
 
-const nameBytes = (name: string): Buffer => Buffer.concat([...name.split('.').map((label) => Buffer.concat([Buffer.from([label.length]), Buffer.from(label)])), Buffer.from([0])]);
+const nameBytes = (name: string): Buffer =>
+  Buffer.concat([...name.split('.').map((label) => Buffer.concat([Buffer.from([label.length]), Buffer.from(label)])), Buffer.from([0])]);
 
 function addressBytes(address: string): Buffer {
   if (!address.includes(':')) return Buffer.from(address.split('.').map(Number));

@@ -31,7 +31,11 @@ export interface TestOrigin extends AsyncDisposable {
 }
 
 /** HTTP on 80, HTTPS on 443 and an echo on 2222, for the names. */
-export async function startTestOrigin(options: { readonly address: string; readonly names: readonly string[]; readonly listener?: RequestListener }): Promise<TestOrigin> {
+export async function startTestOrigin(options: {
+  readonly address: string;
+  readonly names: readonly string[];
+  readonly listener?: RequestListener;
+}): Promise<TestOrigin> {
   const { address, names } = options;
   const directory = await mkdtemp(join(tmpdir(), 'cl-origin-'));
   const { key, cert } = await certificate(directory, names);
@@ -41,13 +45,22 @@ export async function startTestOrigin(options: { readonly address: string; reado
     const parts: Buffer[] = [];
     request.on('data', (part: Buffer) => parts.push(part));
     request.on('end', () => {
-      seen.push({ method: request.method ?? '', path: request.url ?? '', headers: request.headers, body: Buffer.concat(parts).toString('latin1') });
+      seen.push({
+        method: request.method ?? '',
+        path: request.url ?? '',
+        headers: request.headers,
+        body: Buffer.concat(parts).toString('latin1'),
+      });
       if (options.listener === undefined) response.end(`hello from ${request.headers.host ?? ''}${request.url ?? ''}\n`);
       else options.listener(request, response);
     });
   };
   const echo = createRawServer((socket) => socket.on('error', () => undefined).pipe(socket));
-  const servers: [Server, number][] = [[createServer(listener), 80], [createSecureServer({ key, cert }, listener), 443], [echo, 2222]];
+  const servers: [Server, number][] = [
+    [createServer(listener), 80],
+    [createSecureServer({ key, cert }, listener), 443],
+    [echo, 2222],
+  ];
   for (const [server, port] of servers) {
     server.on('upgrade', (_request: IncomingMessage, socket: Socket) => {
       socket.on('error', () => undefined).write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n');
@@ -60,7 +73,10 @@ export async function startTestOrigin(options: { readonly address: string; reado
     await once(server, 'listening');
   }
   return {
-    address, seen, authority: cert, connections: () => connections,
+    address,
+    seen,
+    authority: cert,
+    connections: () => connections,
     async [Symbol.asyncDispose]() {
       for (const [server] of servers) {
         if ('closeAllConnections' in server) (server.closeAllConnections as () => void)();
@@ -74,6 +90,24 @@ export async function startTestOrigin(options: { readonly address: string; reado
 async function certificate(directory: string, names: readonly string[]): Promise<{ readonly key: string; readonly cert: string }> {
   const [keyFile, certFile] = [join(directory, 'key.pem'), join(directory, 'cert.pem')];
   const subjects = names.map((name) => `DNS:${name}`).join(',');
-  await run('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2', '-subj', '/CN=test origin', '-addext', `subjectAltName=${subjects}`, '-keyout', keyFile, '-out', certFile]);
+  await run('openssl', [
+    'req',
+    '-x509',
+    '-newkey',
+    'ec',
+    '-pkeyopt',
+    'ec_paramgen_curve:prime256v1',
+    '-nodes',
+    '-days',
+    '2',
+    '-subj',
+    '/CN=test origin',
+    '-addext',
+    `subjectAltName=${subjects}`,
+    '-keyout',
+    keyFile,
+    '-out',
+    certFile,
+  ]);
   return { key: await readFile(keyFile, 'utf8'), cert: await readFile(certFile, 'utf8') };
 }

@@ -38,15 +38,23 @@ export async function makeTestPackages(host: string): Promise<TestPackages> {
   await run('python3', ['-c', WHEEL, join(root, 'tiny-1.0-py3-none-any.whl')]);
   const pages: Readonly<Record<string, string>> = {
     '/simple/tiny/': '<!DOCTYPE html><html><body><a href="/tiny-1.0-py3-none-any.whl">tiny-1.0-py3-none-any.whl</a></body></html>',
-    '/npm/tiny': JSON.stringify({ name: 'tiny', 'dist-tags': { latest: '1.0.0' }, versions: { '1.0.0': { name: 'tiny', version: '1.0.0', dist: { tarball: `https://${host}/tiny.tgz` } } } }),
+    '/npm/tiny': JSON.stringify({
+      name: 'tiny',
+      'dist-tags': { latest: '1.0.0' },
+      versions: { '1.0.0': { name: 'tiny', version: '1.0.0', dist: { tarball: `https://${host}/tiny.tgz` } } },
+    }),
   };
   return {
     listener: (request, response) => {
       const path = (request.url ?? '').split('?')[0] ?? '';
       const page = pages[path];
-      if (page !== undefined) return void response.setHeader('Content-Type', path.startsWith('/npm') ? 'application/json' : 'text/html').end(page);
+      if (page !== undefined)
+        return void response.setHeader('Content-Type', path.startsWith('/npm') ? 'application/json' : 'text/html').end(page);
       if (path.includes('..')) return void response.writeHead(400).end();
-      readFile(join(root, path)).then((bytes) => response.end(bytes), () => response.writeHead(404).end(`hello from ${request.headers.host ?? ''}${path}\n`));
+      readFile(join(root, path)).then(
+        (bytes) => response.end(bytes),
+        () => response.writeHead(404).end(`hello from ${request.headers.host ?? ''}${path}\n`),
+      );
     },
     async [Symbol.asyncDispose]() {
       await rm(root, { recursive: true, force: true });

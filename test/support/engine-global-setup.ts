@@ -22,7 +22,11 @@ export async function setup(): Promise<() => Promise<void>> {
     await rm(stateDir, { recursive: true, force: true });
   };
   const artifacts = await prepareArtifacts({
-    driver: new DockerDriver({ socketPath }), cacheDir, packageRoot, arch: process.arch, onProgress: (line) => log.warn({ line }, 'preparing tests'),
+    driver: new DockerDriver({ socketPath }),
+    cacheDir,
+    packageRoot,
+    arch: process.arch,
+    onProgress: (line) => log.warn({ line }, 'preparing tests'),
   }).catch(async (error: unknown) => {
     await stop();
     throw error;

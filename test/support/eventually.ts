@@ -16,4 +16,7 @@ export async function eventually<T>(ask: () => Promise<T> | T, isAccepted: (answ
 
 /** The code of the error a promise rejects with, or `no error`. */
 export const codeOf = (promise: PromiseLike<unknown>): Promise<unknown> =>
-  Promise.resolve(promise).then(() => 'no error', (error: { code?: unknown }) => error.code ?? error);
+  Promise.resolve(promise).then(
+    () => 'no error',
+    (error: { code?: unknown }) => error.code ?? error,
+  );

@@ -132,15 +132,23 @@ export const policySource = (more: Partial<PolicySource> = {}): PolicySource => 
   ...more,
 });
 
-export function principal(more: Partial<Omit<Principal, 'tenant' | 'session'>> & { tenant?: string | null; session?: string } = {}): Principal {
+export function principal(
+  more: Partial<Omit<Principal, 'tenant' | 'session'>> & { tenant?: string | null; session?: string } = {},
+): Principal {
   const { tenant = 'acme', session, ...rest } = more;
   return {
-    role: 'tenant', isReadOnly: false, tokenId: 'token-1', expiresAt: Date.UTC(2030, 0, 1), ...rest,
-    tenant: tenant === null ? null : TenantName.parse(tenant), session: session === undefined ? null : SessionName.parse(session),
+    role: 'tenant',
+    isReadOnly: false,
+    tokenId: 'token-1',
+    expiresAt: Date.UTC(2030, 0, 1),
+    ...rest,
+    tenant: tenant === null ? null : TenantName.parse(tenant),
+    session: session === undefined ? null : SessionName.parse(session),
   };
 }
 
-export const openRequest = (session: string, more: Partial<Record<keyof OpenRequest, unknown>> = {}): OpenRequest => OpenRequest.parse({ session, ...more });
+export const openRequest = (session: string, more: Partial<Record<keyof OpenRequest, unknown>> = {}): OpenRequest =>
+  OpenRequest.parse({ session, ...more });
 
 export interface PoolHarness {
   readonly pool: SessionPool;
@@ -160,8 +168,20 @@ export function poolHarness(more: Partial<PoolOptions> & { perTenant?: object; h
   const ended: PoolHarness['ended'] = [];
   const lost: PoolHarness['lost'] = [];
   const pool = new SessionPool({
-    maker, policySource: () => policySource(), quotas, clock, log: silentLog, audit: audit.log, maxSessions: 100, ttlMs: null, sweepMs: 1000, leaseGraceMs: 30_000, creating: 4,
-    onEnded: (session, reason) => ended.push({ session, reason }), onLeaseLost: (session, former) => lost.push({ session, former }), ...options,
+    maker,
+    policySource: () => policySource(),
+    quotas,
+    clock,
+    log: silentLog,
+    audit: audit.log,
+    maxSessions: 100,
+    ttlMs: null,
+    sweepMs: 1000,
+    leaseGraceMs: 30_000,
+    creating: 4,
+    onEnded: (session, reason) => ended.push({ session, reason }),
+    onLeaseLost: (session, former) => lost.push({ session, former }),
+    ...options,
   });
   return { pool, maker, clock, audit, quotas, ended, lost };
 }

@@ -23,7 +23,11 @@ export async function processesOf(driver: ContainerDriver, sandboxId: string): P
       const own = await readlink(`/proc/${pid}/ns/pid`).catch(() => '');
       if (own !== namespace) return null;
       const stat = await read(`/proc/${pid}/stat`);
-      return { pid: Number(pid), command: (await read(`/proc/${pid}/cmdline`)).split('\0').join(' ').trim(), state: stat.slice(stat.lastIndexOf(')') + 2)[0] ?? '' };
+      return {
+        pid: Number(pid),
+        command: (await read(`/proc/${pid}/cmdline`)).split('\0').join(' ').trim(),
+        state: stat.slice(stat.lastIndexOf(')') + 2)[0] ?? '',
+      };
     }),
   );
   return all.filter((one) => one !== null);

@@ -198,7 +198,17 @@ export class PeerConnection {
           .then(() => ({})),
       'confirm.answer': () => ({}),
       'egress.set': ({ policy: { mode = 'allowlist', allow = [], deny = [], ask = [] } }) => ({ mode, allow, deny, ask, policySha256: '' }),
-      'egress.explain': ({ url }) => ({ at: new Date(0).toISOString(), host: url, port: 443, verdict: 'deny', reason: 'notAllowed', rule: 'mode:allowlist', bytesUp: 0, bytesDown: 0, ms: 0 }),
+      'egress.explain': ({ url }) => ({
+        at: new Date(0).toISOString(),
+        host: url,
+        port: 443,
+        verdict: 'deny',
+        reason: 'notAllowed',
+        rule: 'mode:allowlist',
+        bytesUp: 0,
+        bytesDown: 0,
+        ms: 0,
+      }),
       'ports.url': ({ sandbox, port, ttlMs }) => {
         this.#peer.sandbox(sandbox);
         return { url: `http://${port}-${sandbox.slice(3)}.localhost/`, expiresAt: new Date(Date.now() + ttlMs).toISOString() };

@@ -43,7 +43,10 @@ export function refusedUpgrade(url: string, options: RawOptions): Promise<{ read
 
 function dial(url: string, { token, protocols, headers, path }: RawOptions): WebSocket {
   const authorization: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
-  return new WebSocket(`${url}${path ?? '/v1/ws'}`, [...(protocols ?? [SUBPROTOCOL])], { headers: { ...authorization, ...headers }, perMessageDeflate: false });
+  return new WebSocket(`${url}${path ?? '/v1/ws'}`, [...(protocols ?? [SUBPROTOCOL])], {
+    headers: { ...authorization, ...headers },
+    perMessageDeflate: false,
+  });
 }
 
 export class RawClient {
@@ -82,7 +85,10 @@ export class RawClient {
   /** Connected and introduced. */
   static async greet(url: string, options: RawOptions): Promise<RawClient> {
     const client = await RawClient.connect(url, options);
-    const answer = await client.request('hello', { protocol: PROTOCOL_VERSION, clientId: options.clientId ?? randomBytes(24).toString('base64url') });
+    const answer = await client.request('hello', {
+      protocol: PROTOCOL_VERSION,
+      clientId: options.clientId ?? randomBytes(24).toString('base64url'),
+    });
     if (answer.error !== undefined) throw new Error(answer.error.message);
     return client;
   }

@@ -71,8 +71,12 @@ const logLevel = (): string => process.env['CLOISTER_TEST_LOG_LEVEL'] ?? 'fatal'
 function optionsOf(stateDir: string, options: TestDaemonOptions): Record<string, unknown> {
   const { workspace, ...config } = { workspace: {}, ...options.config };
   return {
-    listen: options.listen ?? '127.0.0.1:0', stateDir, engine: { socketPath: engineSocket() }, drainMs: 0,
-    workspace: { poolBytes: POOL_BYTES, ...workspace }, ...config,
+    listen: options.listen ?? '127.0.0.1:0',
+    stateDir,
+    engine: { socketPath: engineSocket() },
+    drainMs: 0,
+    workspace: { poolBytes: POOL_BYTES, ...workspace },
+    ...config,
   };
 }
 
@@ -81,7 +85,13 @@ export async function startTestDaemon(options: TestDaemonOptions = {}): Promise<
   const stateDir = options.stateDir ?? (await newStateDir());
   const config = loadConfig({ file: undefined, env: {}, options: optionsOf(stateDir, options) });
   const log = createLog({ level: logLevel(), destination: process.stderr });
-  const daemon = await startDaemon(config, { log, dockerHost: undefined, packageRoot: PACKAGE_ROOT, version: '0.0.0-test', arch: process.arch });
+  const daemon = await startDaemon(config, {
+    log,
+    dockerHost: undefined,
+    packageRoot: PACKAGE_ROOT,
+    version: '0.0.0-test',
+    arch: process.arch,
+  });
   return assemble(daemon.url, stateDir, (onExit) => daemon.stop(onExit));
 }
 
@@ -89,8 +99,13 @@ export async function startTestDaemon(options: TestDaemonOptions = {}): Promise<
 export async function spawnTestDaemon(options: TestDaemonOptions = {}): Promise<SpawnedDaemon> {
   const stateDir = options.stateDir ?? (await newStateDir());
   const file = join(stateDir, 'test-config.json');
-  await writeFile(file, JSON.stringify({ ...optionsOf(stateDir, options), log: { level: logLevel() === 'fatal' ? 'silent' : logLevel() } }));
-  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('CLOISTER_') && name !== 'DOCKER_HOST' && name !== 'NODE_OPTIONS'));
+  await writeFile(
+    file,
+    JSON.stringify({ ...optionsOf(stateDir, options), log: { level: logLevel() === 'fatal' ? 'silent' : logLevel() } }),
+  );
+  const env = Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => !name.startsWith('CLOISTER_') && name !== 'DOCKER_HOST' && name !== 'NODE_OPTIONS'),
+  );
   const argv = ['--import', 'tsx', join(PACKAGE_ROOT, 'daemon', 'main.ts'), 'serve', '--config', file];
   const child = spawn(process.execPath, argv, { cwd: PACKAGE_ROOT, env, stdio: ['ignore', 'pipe', 'inherit'] });
   const { url } = JSON.parse(await firstLine(child)) as { url: string };
@@ -121,8 +136,11 @@ function assemble(url: string, stateDir: string, end: (onExit: OnExit) => Promis
     createToken(
       await loadSigningKeys(keyPathOf(stateDir)),
       {
-        tenant: tenant === null ? null : TenantName.parse(tenant), role: options.role ?? 'tenant', session: options.session === undefined ? null : SessionName.parse(options.session),
-        isReadOnly: options.isReadOnly ?? false, ttlMs: options.ttlMs ?? 3_600_000,
+        tenant: tenant === null ? null : TenantName.parse(tenant),
+        role: options.role ?? 'tenant',
+        session: options.session === undefined ? null : SessionName.parse(options.session),
+        isReadOnly: options.isReadOnly ?? false,
+        ttlMs: options.ttlMs ?? 3_600_000,
       },
       Date.now(),
     );

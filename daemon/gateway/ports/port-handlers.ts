@@ -9,6 +9,15 @@ export const portsUrl: Handler<'ports.url'> = async (context, connection, params
   const { principal } = connection;
   const { url, expiresAt } = context.previews.urlFor({ sandbox: session.id, port: params.port }, principal, params.ttlMs);
   const at = new Date(expiresAt).toISOString();
-  context.audit.append({ kind: 'ports.url', tenant: session.tenant, session: session.session, sandboxId: session.id, port: params.port, tokenId: principal.tokenId, expiresAt: at, labels: session.labels });
+  context.audit.append({
+    kind: 'ports.url',
+    tenant: session.tenant,
+    session: session.session,
+    sandboxId: session.id,
+    port: params.port,
+    tokenId: principal.tokenId,
+    expiresAt: at,
+    labels: session.labels,
+  });
   return { url, expiresAt: at };
 };

@@ -32,11 +32,20 @@ export interface PreviewNames {
 }
 
 /** `domain` may carry the port that browsers use where that is not the listener's; behind https it is 443 unless said. */
-export function previewNames(scheme: PreviewScheme, domain: string, listener: { readonly host: string; readonly port: number }): PreviewNames {
+export function previewNames(
+  scheme: PreviewScheme,
+  domain: string,
+  listener: { readonly host: string; readonly port: number },
+): PreviewNames {
   const [name = '', ownPort] = domain.split(':');
   const port = ownPort ?? (scheme === 'https' ? DEFAULT_PORTS.https : String(listener.port));
   const local = WILDCARD_ADDRESSES.has(listener.host) ? '127.0.0.1' : listener.host;
-  return { scheme, domain: name, port, doors: name === LOCAL_DOMAIN ? [`${local}:${listener.port}`, `${LOCAL_DOMAIN}:${listener.port}`] : [] };
+  return {
+    scheme,
+    domain: name,
+    port,
+    doors: name === LOCAL_DOMAIN ? [`${local}:${listener.port}`, `${LOCAL_DOMAIN}:${listener.port}`] : [],
+  };
 }
 
 export function hostOf(names: PreviewNames, target: PreviewTarget): string {

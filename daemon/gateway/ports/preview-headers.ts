@@ -9,10 +9,21 @@ export const PREVIEW_COOKIE = 'cloister-preview';
 const OUR_COOKIE = /^(__Host-|__Secure-)?cloister/i;
 const BEARER_SUBPROTOCOL = /^bearer\./i;
 
-const HOP_BY_HOP = new Set(['connection', 'keep-alive', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade', 'expect', 'http2-settings']);
+const HOP_BY_HOP = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'expect',
+  'http2-settings',
+]);
 
 /** Authority, and what a server would believe about where a request comes from. */
-const NOT_FOR_THE_SERVER = /^(authorization|proxy-.*|forwarded|x-forwarded-.*|x-real-ip|x-client-ip|x-original-.*|x-rewrite-.*|true-client-ip|cf-.*|via|x-cloister-.*)$/;
+const NOT_FOR_THE_SERVER =
+  /^(authorization|proxy-.*|forwarded|x-forwarded-.*|x-real-ip|x-client-ip|x-original-.*|x-rewrite-.*|true-client-ip|cf-.*|via|x-cloister-.*)$/;
 
 /** What acts on more than one origin or for longer than a page, and what proxies in front of the daemon would obey. */
 const NOT_FROM_THE_SERVER =
@@ -68,10 +79,22 @@ function pairs(raw: RawHeaders): [string, string][] {
 
 /** Headers that `Connection` names are for this hop only. */
 function connectionOptions(raw: RawHeaders): ReadonlySet<string> {
-  return new Set(pairs(raw).flatMap(([name, value]) => (name.toLowerCase() === 'connection' ? value.toLowerCase().split(',').map((option) => option.trim()) : [])));
+  return new Set(
+    pairs(raw).flatMap(([name, value]) =>
+      name.toLowerCase() === 'connection'
+        ? value
+            .toLowerCase()
+            .split(',')
+            .map((option) => option.trim())
+        : [],
+    ),
+  );
 }
 
 function listHeader(name: string, value: string, separator: string, keep: (item: string) => boolean): string[] {
-  const items = value.split(separator).map((item) => item.trim()).filter((item) => item !== '' && keep(item));
+  const items = value
+    .split(separator)
+    .map((item) => item.trim())
+    .filter((item) => item !== '' && keep(item));
   return items.length === 0 ? [] : [name, items.join(`${separator} `)];
 }

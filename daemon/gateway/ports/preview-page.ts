@@ -34,4 +34,5 @@ const page = (status: number, error: SandboxError): string => `<!doctype html>
 <body><h1>This preview can't be shown</h1><p>${escapeHtml(error.message)}.</p><p>${escapeHtml(error.hint)}</p><p><small>${status} ${error.code}</small></p></body></html>
 `;
 
-const escapeHtml = (text: string): string => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
+const escapeHtml = (text: string): string =>
+  text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');

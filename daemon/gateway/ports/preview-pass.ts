@@ -29,7 +29,13 @@ export function signPass(key: Uint8Array, pass: PreviewPass): string {
 }
 
 /** What the text states if it is a pass of this kind, for this preview if one is given, and still valid; else null. */
-export function readPass(key: Uint8Array, text: string, kind: PreviewPass['kind'], target: PreviewTarget | null, nowMs: number): PreviewPass | null {
+export function readPass(
+  key: Uint8Array,
+  text: string,
+  kind: PreviewPass['kind'],
+  target: PreviewTarget | null,
+  nowMs: number,
+): PreviewPass | null {
   const [body = '', mac = '', ...rest] = text.split('.');
   if (text.length > MAX_BYTES || rest.length > 0) return null;
   const claimed = Buffer.from(mac, 'base64url');

@@ -73,11 +73,17 @@ export async function relayUpgrade(options: RelayOptions, socket: Duplex, head: 
   }
 }
 
-type Answer = { readonly kind: 'answered'; readonly response: IncomingMessage } | { readonly kind: 'upgraded'; readonly response: IncomingMessage; readonly head: Buffer };
+type Answer =
+  | { readonly kind: 'answered'; readonly response: IncomingMessage }
+  | { readonly kind: 'upgraded'; readonly response: IncomingMessage; readonly head: Buffer };
 
 function requestTo({ request, server, path }: RelayOptions, more: readonly string[]): ClientRequest {
   return httpRequest({
-    createConnection: () => server, method: request.method, path, headers: [...headersForServer(request.rawHeaders), ...more], maxHeaderSize: MAX_HEADER_BYTES,
+    createConnection: () => server,
+    method: request.method,
+    path,
+    headers: [...headersForServer(request.rawHeaders), ...more],
+    maxHeaderSize: MAX_HEADER_BYTES,
   });
 }
 
@@ -113,4 +119,8 @@ function switchingHead(response: IncomingMessage, host: string | null): string {
 }
 
 const badAnswer = (why: string, cause?: unknown): SandboxError =>
-  new SandboxError('SANDBOX_FAILED', `Cannot read the answer of the server in the sandbox: ${why}`, { retry: 'later', hint: 'Look at what the server printed.', cause });
+  new SandboxError('SANDBOX_FAILED', `Cannot read the answer of the server in the sandbox: ${why}`, {
+    retry: 'later',
+    hint: 'Look at what the server printed.',
+    cause,
+  });

@@ -15,7 +15,15 @@ import { PREVIEW_COOKIE } from './preview-headers.ts';
 import { type PreviewProblem, problemAnswer } from './preview-page.ts';
 import { signPass } from './preview-pass.ts';
 import { relayRequest, relayUpgrade, type RelayOptions } from './preview-relay.ts';
-import { isForBrowser, isOpenedByPerson, TICKET_PARAMETER, type Visitor, visitorAtDoor, type VisitorRules, visitorOf } from './preview-visitor.ts';
+import {
+  isForBrowser,
+  isOpenedByPerson,
+  TICKET_PARAMETER,
+  type Visitor,
+  visitorAtDoor,
+  type VisitorRules,
+  visitorOf,
+} from './preview-visitor.ts';
 
 const COOKIE_MS = 12 * 3_600_000;
 const DIAL_MS = 10_000;
@@ -47,7 +55,10 @@ export class PreviewServer {
   constructor(options: PreviewServerOptions) {
     this.#options = options;
     // An upload may take as long as it takes: no requestTimeout.
-    this.#http = createServer({ maxHeaderSize: 32 * 1024, headersTimeout: 10_000, requestTimeout: 0 }, (request, response) => void this.#serve(request, response));
+    this.#http = createServer(
+      { maxHeaderSize: 32 * 1024, headersTimeout: 10_000, requestTimeout: 0 },
+      (request, response) => void this.#serve(request, response),
+    );
     this.#http.maxConnections = MAX_CONNECTIONS;
     this.#http.on('upgrade', (request, socket, head) => void this.#upgrade(request, socket, head));
   }
@@ -57,7 +68,12 @@ export class PreviewServer {
     await new Promise<void>((resolve, reject) => {
       this.#http.once('error', (cause: NodeJS.ErrnoException) => {
         const why = cause.code === 'EADDRINUSE' ? 'the port is taken' : cause.message;
-        reject(new SandboxError('INVALID_REQUEST', `Cannot listen on ${host}:${port} for port previews: ${why}`, { cause, hint: 'Choose another ports.listen (port 0 picks one).' }));
+        reject(
+          new SandboxError('INVALID_REQUEST', `Cannot listen on ${host}:${port} for port previews: ${why}`, {
+            cause,
+            hint: 'Choose another ports.listen (port 0 picks one).',
+          }),
+        );
       });
       this.#http.listen(port, host.replace(/^\[|\]$/g, ''), resolve);
     });
@@ -87,7 +103,13 @@ export class PreviewServer {
       const { visitor, isAtDoor } = await this.#admit(request);
       if (isAtDoor && isForBrowser(request)) return this.#sendOn(response, visitor.target, request.url ?? '/');
       if (visitor.via === 'ticket' && isOpenedByPerson(request)) return this.#exchange(response, visitor);
-      await this.#visit(request, visitor, isAtDoor, () => response.destroy(), (relay) => relayRequest(relay, response));
+      await this.#visit(
+        request,
+        visitor,
+        isAtDoor,
+        () => response.destroy(),
+        (relay) => relayRequest(relay, response),
+      );
     } catch (error) {
       if (response.headersSent || response.destroyed) {
         response.destroy();
@@ -102,14 +124,22 @@ export class PreviewServer {
   async #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     socket.on('error', () => socket.destroy());
     try {
-      if (request.headers.upgrade?.toLowerCase() !== 'websocket') throw new SandboxError('INVALID_REQUEST', 'Cannot change the protocol: only WebSocket passes through a preview');
+      if (request.headers.upgrade?.toLowerCase() !== 'websocket')
+        throw new SandboxError('INVALID_REQUEST', 'Cannot change the protocol: only WebSocket passes through a preview');
       const { visitor, isAtDoor } = await this.#admit(request);
-      await this.#visit(request, visitor, isAtDoor, () => socket.destroy(), (relay) => relayUpgrade(relay, socket, head));
+      await this.#visit(
+        request,
+        visitor,
+        isAtDoor,
+        () => socket.destroy(),
+        (relay) => relayUpgrade(relay, socket, head),
+      );
     } catch (error) {
       const problem = this.#problemOf(error);
       const { headers, body } = problemAnswer(problem, request.headers.accept);
       const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
-      if (!socket.destroyed) socket.end(`HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status] ?? ''}\r\nConnection: close\r\n${lines.join('')}\r\n${body}`);
+      if (!socket.destroyed)
+        socket.end(`HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status] ?? ''}\r\nConnection: close\r\n${lines.join('')}\r\n${body}`);
     }
   }
 
@@ -128,7 +158,13 @@ export class PreviewServer {
 
   /** From the door to the preview's own host, ticket and all. */
   #sendOn(response: ServerResponse, target: PreviewTarget, url: string): void {
-    response.writeHead(307, { 'Location': `${originOf(this.#ready().names, target)}${url}`, 'Cache-Control': 'no-store', 'Referrer-Policy': 'no-referrer' }).end();
+    response
+      .writeHead(307, {
+        Location: `${originOf(this.#ready().names, target)}${url}`,
+        'Cache-Control': 'no-store',
+        'Referrer-Policy': 'no-referrer',
+      })
+      .end();
   }
 
   /** The first request of a person's browser: it gets a cookie for this host alone, and an address without the ticket. */
@@ -139,7 +175,7 @@ export class PreviewServer {
     const cookie = signPass(key, { kind: 'cookie', target, principal, expiresAt });
     const secure = names.scheme === 'https' ? '; Secure' : '';
     response.writeHead(303, {
-      'Location': `${originOf(names, target)}${path}`,
+      Location: `${originOf(names, target)}${path}`,
       'Set-Cookie': `${cookieName}=${cookie}; Path=/; HttpOnly; SameSite=Lax; Max-Age=${Math.floor((expiresAt - now) / 1000)}${secure}`,
       'Cache-Control': 'no-store',
       'Referrer-Policy': 'no-referrer',
@@ -147,13 +183,22 @@ export class PreviewServer {
     response.end();
   }
 
-  async #visit(request: IncomingMessage, visitor: Visitor, isAtDoor: boolean, cut: () => void, relay: (options: RelayOptions) => Promise<void>): Promise<void> {
+  async #visit(
+    request: IncomingMessage,
+    visitor: Visitor,
+    isAtDoor: boolean,
+    cut: () => void,
+    relay: (options: RelayOptions) => Promise<void>,
+  ): Promise<void> {
     const { clock, find } = this.#options;
     const { sandbox: id, port } = visitor.target;
     const session = find(id, visitor.principal);
     const count = this.#visits.get(id) ?? 0;
     if (count >= MAX_PER_SANDBOX) {
-      throw new Refusal(503, new SandboxError('QUOTA_EXCEEDED', `Cannot connect to port ${port}: ${MAX_PER_SANDBOX} connections to this sandbox are open`));
+      throw new Refusal(
+        503,
+        new SandboxError('QUOTA_EXCEEDED', `Cannot connect to port ${port}: ${MAX_PER_SANDBOX} connections to this sandbox are open`),
+      );
     }
     this.#visits.set(id, count + 1);
     this.#cuts.add(cut);
@@ -162,7 +207,12 @@ export class PreviewServer {
       await session.use(async (sandbox) => {
         const server = await sandbox.dial(port, AbortSignal.timeout(DIAL_MS)).catch((cause: unknown) => {
           if (!SandboxError.is(cause, 'NOT_FOUND')) throw cause;
-          throw new Refusal(502, new SandboxError('NOT_FOUND', `Cannot connect to port ${port} of session ${session.session}: nothing listens there`, { hint: `Start a server in the sandbox on 127.0.0.1:${port}, then reload.` }));
+          throw new Refusal(
+            502,
+            new SandboxError('NOT_FOUND', `Cannot connect to port ${port} of session ${session.session}: nothing listens there`, {
+              hint: `Start a server in the sandbox on 127.0.0.1:${port}, then reload.`,
+            }),
+          );
         });
         // What breaks is seen by whoever reads or writes; nobody does yet.
         server.on('error', () => server.destroy());

@@ -34,7 +34,8 @@ export interface VisitorRules {
 export async function visitorOf(rules: VisitorRules, request: IncomingMessage, target: PreviewTarget, nowMs: number): Promise<Visitor> {
   const { path, ticket } = takeTicket(request.url ?? '');
   const ticketPass = ticket === null ? null : readPass(rules.key, ticket, 'ticket', target, nowMs);
-  if (ticketPass !== null) return { target, principal: ticketPass.principal, expiresAt: ticketPass.principal.expiresAt, via: 'ticket', path };
+  if (ticketPass !== null)
+    return { target, principal: ticketPass.principal, expiresAt: ticketPass.principal.expiresAt, via: 'ticket', path };
 
   const cookiePass = cookieValues(request.headers.cookie, rules.cookieName)
     .map((value) => readPass(rules.key, value, 'cookie', target, nowMs))
@@ -69,7 +70,11 @@ export function isOpenedByPerson({ method, headers }: IncomingMessage): boolean 
 
 /** What a browser would show or run in the origin it came from. */
 export function isForBrowser({ headers }: IncomingMessage): boolean {
-  return (headers['sec-fetch-dest'] ?? 'empty') !== 'empty' || headers['sec-fetch-mode'] === 'navigate' || (headers.accept ?? '').includes('text/html');
+  return (
+    (headers['sec-fetch-dest'] ?? 'empty') !== 'empty' ||
+    headers['sec-fetch-mode'] === 'navigate' ||
+    (headers.accept ?? '').includes('text/html')
+  );
 }
 
 /** The address without its ticket, the rest of the query as it was written. */
@@ -85,8 +90,12 @@ function takeTicket(url: string): { readonly path: string; readonly ticket: stri
 
 const refuseTicket = (ticket: string | null): SandboxError =>
   ticket === null
-    ? new SandboxError('UNAUTHENTICATED', 'Cannot open the preview: no ticket was given', { hint: 'Open the address that ports.url gives, or send a token as Authorization: Bearer to the preview\'s own host.' })
-    : new SandboxError('UNAUTHENTICATED', 'Cannot open the preview: its ticket is expired or not for this port', { hint: 'Ask for a new address (ports.url).' });
+    ? new SandboxError('UNAUTHENTICATED', 'Cannot open the preview: no ticket was given', {
+        hint: "Open the address that ports.url gives, or send a token as Authorization: Bearer to the preview's own host.",
+      })
+    : new SandboxError('UNAUTHENTICATED', 'Cannot open the preview: its ticket is expired or not for this port', {
+        hint: 'Ask for a new address (ports.url).',
+      });
 
 /** A cookie is sent for whoever makes the browser send it; only the preview's own pages, and links to it, may. */
 function refuseForeignPage({ headers, method }: IncomingMessage, origin: string): string | null {

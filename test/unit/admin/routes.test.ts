@@ -22,7 +22,7 @@ describe('is refused', () => {
   test.each<[string, string, Principal | null, string, string]>([
     ['everything but liveness without a token', '/readyz', null, 'GET', 'UNAUTHENTICATED: no token was sent'],
     ['a list without a token', '/v1/sandboxes', null, 'GET', 'UNAUTHENTICATED: no token was sent'],
-    ['an unknown path without a token: what exists is nobody\'s business', '/v1/secret', null, 'GET', 'UNAUTHENTICATED: no token was sent'],
+    ["an unknown path without a token: what exists is nobody's business", '/v1/secret', null, 'GET', 'UNAUTHENTICATED: no token was sent'],
     ['anything that is not reading', '/v1/sandboxes', principal(), 'POST', 'INVALID_REQUEST: only GET is served here'],
     ['an unknown path', '/v1/other', principal(), 'GET', 'NOT_FOUND: there is no such route'],
     ['a sandbox id that is none', '/v1/sandboxes/../x', principal(), 'GET', 'NOT_FOUND: there is no such route'],
@@ -30,7 +30,7 @@ describe('is refused', () => {
     expect(await refusal(get(url, who, method))).toBe(why);
   });
 
-  test('another tenant\'s sandbox, as if it did not exist', async () => {
+  test("another tenant's sandbox, as if it did not exist", async () => {
     expect(await refusal(get(`/v1/sandboxes/${id}`, principal({ tenant: 'globex' })))).toBe('NOT_FOUND: there is none of this id');
     expect(await get('/v1/sandboxes', principal({ tenant: 'globex' }))).toEqual({ status: 200, body: { sandboxes: [] } });
   });

@@ -13,7 +13,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(directory, { recursive: true }));
 
-test('a directory is one daemon\'s, under whatever name it is reached, until that daemon lets go', async () => {
+test("a directory is one daemon's, under whatever name it is reached, until that daemon lets go", async () => {
   const other = join(directory, 'other-name');
   await symlink(directory, other);
   expect(await isStateDirLocked(directory)).toBe(false);

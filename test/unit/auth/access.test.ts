@@ -13,9 +13,23 @@ const allowed = async (who: ReturnType<typeof principal>) => {
   for (const op of operations) if ((await refusal(() => assertMayCall(who, op))) === 'no error') all.push(op);
   return all;
 };
-const CHANGING = ['close', 'extend', 'exec.start', 'exec.kill', 'exec.resize', 'files.write', 'files.mkdir', 'files.remove', 'files.move', 'files.copy', 'files.chmod', 'files.symlink', 'ports.url'];
+const CHANGING = [
+  'close',
+  'extend',
+  'exec.start',
+  'exec.kill',
+  'exec.resize',
+  'files.write',
+  'files.mkdir',
+  'files.remove',
+  'files.move',
+  'files.copy',
+  'files.chmod',
+  'files.symlink',
+  'ports.url',
+];
 
-test('a tenant\'s and an operator\'s token may call everything', async () => {
+test("a tenant's and an operator's token may call everything", async () => {
   expect(await allowed(principal())).toEqual(operations);
   expect(await allowed(principal({ role: 'operator' }))).toEqual(operations);
 });
@@ -26,8 +40,15 @@ test.each(['tenant', 'operator'] as const)('a read-only token of a %s may call n
   expect(calls).toEqual(expect.arrayContaining(['list', 'open', 'exec.list', 'files.read']));
 });
 
-test('an observer\'s token may only watch, read-only or not', async () => {
-  for (const isReadOnly of [false, true]) expect((await allowed(principal({ role: 'observer', isReadOnly }))).sort()).toEqual(['exec.attach', 'exec.list', 'hello', 'list', 'open']);
+test("an observer's token may only watch, read-only or not", async () => {
+  for (const isReadOnly of [false, true])
+    expect((await allowed(principal({ role: 'observer', isReadOnly }))).sort()).toEqual([
+      'exec.attach',
+      'exec.list',
+      'hello',
+      'list',
+      'open',
+    ]);
 });
 
 describe('a token opens as', () => {
@@ -40,7 +61,8 @@ describe('a token opens as', () => {
     [{ role: 'observer', isReadOnly: true }, ['observer']],
   ])('%j: %j', async (more, roles) => {
     const can: SessionRole[] = [];
-    for (const role of ['controller', 'participant', 'observer'] as const) if ((await refusal(() => assertMayOpenAs(principal(more), role))) === 'no error') can.push(role);
+    for (const role of ['controller', 'participant', 'observer'] as const)
+      if ((await refusal(() => assertMayOpenAs(principal(more), role))) === 'no error') can.push(role);
     expect(can).toEqual(roles);
   });
 });
@@ -48,11 +70,16 @@ describe('a token opens as', () => {
 test.each<[string, ReturnType<typeof principal>, string | undefined, string]>([
   ['a tenant that names none is itself', principal(), undefined, 'acme'],
   ['a tenant that names itself is itself', principal(), 'acme', 'acme'],
-  ['a tenant can\'t be another', principal(), 'globex', 'FORBIDDEN: only operators may'],
-  ['an observer can\'t be another', principal({ role: 'observer' }), 'globex', 'FORBIDDEN: only operators may'],
+  ["a tenant can't be another", principal(), 'globex', 'FORBIDDEN: only operators may'],
+  ["an observer can't be another", principal({ role: 'observer' }), 'globex', 'FORBIDDEN: only operators may'],
   ['an operator acts for whom it names', principal({ role: 'operator' }), 'globex', 'globex'],
   ['an operator of a tenant acts for that by default', principal({ role: 'operator' }), undefined, 'acme'],
-  ['an operator of none must name one', principal({ role: 'operator', tenant: null }), undefined, 'INVALID_REQUEST: the operator token names none'],
+  [
+    'an operator of none must name one',
+    principal({ role: 'operator', tenant: null }),
+    undefined,
+    'INVALID_REQUEST: the operator token names none',
+  ],
   ['a token that names no tenant is nobody', principal({ tenant: null }), undefined, 'UNAUTHENTICATED: the token names no tenant'],
 ])('%s', async (_, who, asked, expected) => {
   let tenant = '';

@@ -19,16 +19,34 @@ beforeAll(async () => {
 });
 afterAll(() => rm(directory, { recursive: true }));
 
-const request = (more: Partial<TokenRequest> = {}): TokenRequest => ({ tenant: TenantName.parse('acme'), role: 'tenant', session: null, isReadOnly: false, ttlMs: 60_000, ...more });
+const request = (more: Partial<TokenRequest> = {}): TokenRequest => ({
+  tenant: TenantName.parse('acme'),
+  role: 'tenant',
+  session: null,
+  isReadOnly: false,
+  ttlMs: 60_000,
+  ...more,
+});
 const signed = (claims: object, more: { alg?: string; key?: Parameters<SignJWT['sign']>[0]; issuer?: string } = {}) =>
-  new SignJWT({ role: 'tenant', tenant: 'acme', session: null, readOnly: false, ...claims }).setProtectedHeader({ alg: more.alg ?? 'EdDSA' }).setIssuer(more.issuer ?? 'cloister').setJti('j').setExpirationTime(NOW / 1000 + 60).sign(more.key ?? keys.privateKey);
+  new SignJWT({ role: 'tenant', tenant: 'acme', session: null, readOnly: false, ...claims })
+    .setProtectedHeader({ alg: more.alg ?? 'EdDSA' })
+    .setIssuer(more.issuer ?? 'cloister')
+    .setJti('j')
+    .setExpirationTime(NOW / 1000 + 60)
+    .sign(more.key ?? keys.privateKey);
 
 test('a token says afterwards what was put into it', async () => {
   const token = await createToken(keys, request({ role: 'observer', session: SessionName.parse('s'), isReadOnly: true }), NOW);
-  expect(await verifyToken(keys, token, NOW)).toMatchObject({ tenant: 'acme', role: 'observer', session: 's', isReadOnly: true, expiresAt: NOW + 60_000 });
+  expect(await verifyToken(keys, token, NOW)).toMatchObject({
+    tenant: 'acme',
+    role: 'observer',
+    session: 's',
+    isReadOnly: true,
+    expiresAt: NOW + 60_000,
+  });
 });
 
-test('a key is made once, and is its owner\'s alone', async () => {
+test("a key is made once, and is its owner's alone", async () => {
   const again = await loadSigningKeys(join(directory, 'key.pem'));
   expect(again.publicKey.equals(keys.publicKey)).toBe(true);
   expect((await stat(join(directory, 'key.pem'))).mode & 0o777).toBe(0o600);
@@ -44,8 +62,16 @@ test.each<[string, () => Promise<string> | string, string]>([
   ['an expired one', () => createToken(keys, request({ ttlMs: -1000 }), NOW), 'UNAUTHENTICATED: the token is expired'],
   ['one of another key', async () => signed({}, { key: generateKeyPairSync('ed25519').privateKey }), NOT_OURS],
   ['one of another issuer', () => signed({}, { issuer: 'else' }), NOT_OURS],
-  ['one signed with the public key as a shared secret', () => signed({}, { alg: 'HS256', key: Buffer.from(keys.publicKey.export({ type: 'spki', format: 'pem' })) }), NOT_OURS],
-  ['one without signature', async () => `${Buffer.from('{"alg":"none"}').toString('base64url')}.${(await signed({})).split('.')[1]}.`, NOT_OURS],
+  [
+    'one signed with the public key as a shared secret',
+    () => signed({}, { alg: 'HS256', key: Buffer.from(keys.publicKey.export({ type: 'spki', format: 'pem' })) }),
+    NOT_OURS,
+  ],
+  [
+    'one without signature',
+    async () => `${Buffer.from('{"alg":"none"}').toString('base64url')}.${(await signed({})).split('.')[1]}.`,
+    NOT_OURS,
+  ],
   ['one with an unknown role', () => signed({ role: 'root' }), NOT_OURS],
   ['one whose tenant is a path', () => signed({ tenant: '../x' }), NOT_OURS],
   ['one that does not say whether it is read-only', () => signed({ readOnly: undefined }), NOT_OURS],

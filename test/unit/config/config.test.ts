@@ -20,7 +20,8 @@ function fileOf(content: unknown): string {
   writeFileSync(path, typeof content === 'string' ? content : JSON.stringify(content));
   return path;
 }
-const load = (content?: unknown, env: Record<string, string> = {}, options = {}) => loadConfig({ file: content === undefined ? undefined : fileOf(content), env, options });
+const load = (content?: unknown, env: Record<string, string> = {}, options = {}) =>
+  loadConfig({ file: content === undefined ? undefined : fileOf(content), env, options });
 
 function problems(content?: unknown, env: Record<string, string> = {}): readonly string[] {
   try {
@@ -60,7 +61,12 @@ test('a key means the same in the environment as in the file, names that look li
         const [head = '', tail] = path.split('.');
         if (tail === undefined) content[head] = value;
         else content[head] = { ...(content[head] as object | undefined), [tail]: value };
-        env[`CLOISTER_${path.replaceAll('.', '_').replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`] = typeof value === 'string' ? value : JSON.stringify(value);
+        env[
+          `CLOISTER_${path
+            .replaceAll('.', '_')
+            .replaceAll(/[A-Z]/g, (letter) => `_${letter}`)
+            .toUpperCase()}`
+        ] = typeof value === 'string' ? value : JSON.stringify(value);
       }
       expect(load(undefined, env)).toEqual(load(content));
     }),
@@ -73,7 +79,11 @@ test('nothing given is a whole configuration', () => {
 });
 
 test('the environment wins over the file, an option over both, each by its own key', () => {
-  const config = load({ pool: { maxSessions: 3, idleMs: 5000 }, listen: 'a:1' }, { CLOISTER_POOL_MAX_SESSIONS: '4', CLOISTER_LISTEN: 'b:2' }, { listen: 'c:3' });
+  const config = load(
+    { pool: { maxSessions: 3, idleMs: 5000 }, listen: 'a:1' },
+    { CLOISTER_POOL_MAX_SESSIONS: '4', CLOISTER_LISTEN: 'b:2' },
+    { listen: 'c:3' },
+  );
   expect([config.pool.maxSessions, config.pool.idleMs, config.listen]).toEqual([4, 5000, 'c:3']);
 });
 
@@ -87,21 +97,61 @@ describe('is refused', () => {
     ['an unknown key below', { pool: { size: 1 } }, {}, ['pool: Unrecognized key: "size"']],
     ['an unknown variable', undefined, { CLOISTER_POOL_SIZE: '1' }, ['CLOISTER_POOL_SIZE: no such key']],
     ['an empty variable', undefined, { CLOISTER_LISTEN: '' }, ['listen: must be HOST:PORT']],
-    ['a file that is no JSON', '{', {}, ['FILE: Expected property name or \'}\' in JSON at position 1']],
+    ['a file that is no JSON', '{', {}, ["FILE: Expected property name or '}' in JSON at position 1"]],
     ['a file that is no object', '[]', {}, ['FILE: is not a JSON object']],
     ['a relative state directory', { stateDir: 'x' }, {}, ['stateDir: must be an absolute path']],
-    ['a state directory too long for the sockets below it', { stateDir: `/${'x'.repeat(48)}` }, {}, ['stateDir: Too big: expected string to have <=48 characters']],
-    ['a profile that redefines a built-in one', { profiles: { readonly: { workspace: 'rw', network: 'none', seccomp: 'strict' } } }, {}, ['profiles: redefines a built-in profile']],
-    ['a default profile that does not exist', { defaults: { profile: 'mine' } }, {}, ['defaults.profile: mine is neither built in nor in profiles']],
-    ['a default profile that every object has', { defaults: { profile: 'constructor' } }, {}, ['defaults.profile: constructor is neither built in nor in profiles']],
+    [
+      'a state directory too long for the sockets below it',
+      { stateDir: `/${'x'.repeat(48)}` },
+      {},
+      ['stateDir: Too big: expected string to have <=48 characters'],
+    ],
+    [
+      'a profile that redefines a built-in one',
+      { profiles: { readonly: { workspace: 'rw', network: 'none', seccomp: 'strict' } } },
+      {},
+      ['profiles: redefines a built-in profile'],
+    ],
+    [
+      'a default profile that does not exist',
+      { defaults: { profile: 'mine' } },
+      {},
+      ['defaults.profile: mine is neither built in nor in profiles'],
+    ],
+    [
+      'a default profile that every object has',
+      { defaults: { profile: 'constructor' } },
+      {},
+      ['defaults.profile: constructor is neither built in nor in profiles'],
+    ],
     ['a default image that is not allowed', { defaults: { image: 'mine' } }, {}, ['defaults.image: mine is not in images.allow']],
     ['a default runtime that is not offered', { engine: { runtime: 'runsc' } }, {}, ['engine.runtime: runsc is not in engine.runtimes']],
-    ['a default above its maximum', { ceilings: { perSandbox: { pids: 100 } } }, {}, ['defaults.limits.pids: 256 is above ceilings.perSandbox.pids, 100']],
-    ['a range of uids that is none', { workspace: { uidRange: [3000, 2000] } }, {}, ['workspace.uidRange: the first uid is above the last']],
+    [
+      'a default above its maximum',
+      { ceilings: { perSandbox: { pids: 100 } } },
+      {},
+      ['defaults.limits.pids: 256 is above ceilings.perSandbox.pids, 100'],
+    ],
+    [
+      'a range of uids that is none',
+      { workspace: { uidRange: [3000, 2000] } },
+      {},
+      ['workspace.uidRange: the first uid is above the last'],
+    ],
     ['uids of the system', { workspace: { uidRange: [0, 2000] } }, {}, ['workspace.uidRange.0: Too small: expected number to be >=1000']],
-    ['an origin whose pages have none, so that every sandboxed frame would get in', { origins: ['file:///x'] }, {}, ['origins.0: must be an origin of http or https']],
+    [
+      'an origin whose pages have none, so that every sandboxed frame would get in',
+      { origins: ['file:///x'] },
+      {},
+      ['origins.0: must be an origin of http or https'],
+    ],
     ['an origin that is a script', { origins: ['javascript:alert(1)'] }, {}, ['origins.0: must be an origin of http or https']],
-    ['several things at once, all of them named', { listen: 'x', drainMs: -1 }, { CLOISTER_NO: '1' }, ['CLOISTER_NO: no such key', 'listen: must be HOST:PORT', 'drainMs: Too small: expected number to be >=0']],
+    [
+      'several things at once, all of them named',
+      { listen: 'x', drainMs: -1 },
+      { CLOISTER_NO: '1' },
+      ['CLOISTER_NO: no such key', 'listen: must be HOST:PORT', 'drainMs: Too small: expected number to be >=0'],
+    ],
   ])('%s', (_, content, env, expected) => {
     expect(problems(content, env).map((problem) => problem.replace(/ \(line.*/, ''))).toEqual(expected);
   });

@@ -13,27 +13,44 @@ function reply(records: readonly Buffer[], flags = 0x8180): Buffer {
   bytes.writeUInt16BE(records.length, 6);
   return bytes;
 }
-const record = (type: number, data: readonly number[], owner: readonly number[] = [0xc0, 12]): Buffer => Buffer.from([...owner, 0, type, 0, 1, 0, 0, 0, 0, 0, data.length, ...data]);
+const record = (type: number, data: readonly number[], owner: readonly number[] = [0xc0, 12]): Buffer =>
+  Buffer.from([...owner, 0, type, 0, 1, 0, 0, 0, 0, 0, data.length, ...data]);
 
 describe('an answer', () => {
   test.each<[string, Buffer, unknown]>([
     ['with an address', reply([record(1, [1, 2, 3, 4])]), { kind: 'answer', addresses: ['1.2.3.4'], aliases: 0, end: 'a.example.org' }],
     ['without one', reply([]), { kind: 'answer', addresses: [], aliases: 0, end: 'a.example.org' }],
-    ['for another name only', reply([record(1, [1, 2, 3, 4], [1, 98, 0])]), { kind: 'answer', addresses: [], aliases: 0, end: 'a.example.org' }],
-    ['through an alias', reply([record(5, [1, 98, 0]), record(1, [1, 2, 3, 4], [1, 98, 0])]), { kind: 'answer', addresses: ['1.2.3.4'], aliases: 1, end: 'b' }],
+    [
+      'for another name only',
+      reply([record(1, [1, 2, 3, 4], [1, 98, 0])]),
+      { kind: 'answer', addresses: [], aliases: 0, end: 'a.example.org' },
+    ],
+    [
+      'through an alias',
+      reply([record(5, [1, 98, 0]), record(1, [1, 2, 3, 4], [1, 98, 0])]),
+      { kind: 'answer', addresses: ['1.2.3.4'], aliases: 1, end: 'b' },
+    ],
     ['of an alias to itself', reply([record(5, [0xc0, 12])]), { kind: 'failed', cause: 'the name has more than 8 aliases' }],
     ['that the name does not exist', reply([], 0x8183), { kind: 'noName' }],
     ['that something failed', reply([], 0x8182), { kind: 'failed', cause: 'the name server answers with code 2' }],
     ['that does not fit', reply([], 0x8380), { kind: 'truncated' }],
     ['with an address of five bytes', reply([record(1, [1, 2, 3, 4, 5])]), { kind: 'failed', cause: 'the name server answers malformed' }],
     ['cut off', reply([record(1, [1, 2, 3, 4])]).subarray(0, -1), { kind: 'failed', cause: 'the name server answers malformed' }],
-    ['with a name that points at itself', reply([record(1, [1, 2, 3, 4], [0xc0, 31])]), { kind: 'failed', cause: 'the name server answers malformed' }],
+    [
+      'with a name that points at itself',
+      reply([record(1, [1, 2, 3, 4], [0xc0, 31])]),
+      { kind: 'failed', cause: 'the name server answers malformed' },
+    ],
     ['that is a question', reply([], 0x0100), { kind: 'foreign' }],
   ])('%s', (_, bytes, expected) => {
     expect(decodeReply(bytes, question)).toEqual(expected);
   });
 
-  test.each([['another id', { ...question, id: 1 }], ['another name', { ...question, name: 'b.example.org' }], ['another type', { ...question, type: RECORD_TYPE.aaaa }]])('to %s is none', (_, asked) => {
+  test.each([
+    ['another id', { ...question, id: 1 }],
+    ['another name', { ...question, name: 'b.example.org' }],
+    ['another type', { ...question, type: RECORD_TYPE.aaaa }],
+  ])('to %s is none', (_, asked) => {
     expect(decodeReply(reply([record(1, [1, 2, 3, 4])]), asked)).toEqual({ kind: 'foreign' });
   });
 
@@ -50,7 +67,11 @@ describe('an answer', () => {
 
 describe('a name', () => {
   test.each<[string, ZoneEntry | undefined, unknown]>([
-    ['of both families', ['93.184.216.34', '2606:2800:220:1::1'], { kind: 'addresses', addresses: ['93.184.216.34', '2606:2800:220:1:0:0:0:1'] }],
+    [
+      'of both families',
+      ['93.184.216.34', '2606:2800:220:1::1'],
+      { kind: 'addresses', addresses: ['93.184.216.34', '2606:2800:220:1:0:0:0:1'] },
+    ],
     ['that does not exist', undefined, { kind: 'none', cause: 'the name does not exist' }],
     ['without address', [], { kind: 'none', cause: 'the name has no address' }],
     ['whose server fails', { code: 2 }, { kind: 'none', cause: 'the name server answers with code 2' }],

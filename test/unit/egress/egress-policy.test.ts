@@ -5,14 +5,20 @@ import { parseNameServer } from '../../../daemon/egress/name-server.ts';
 import { egressSha256, grantEgress, isSameEgress, NO_EGRESS } from '../../../daemon/policy/egress-policy.ts';
 import { BUILT_IN_PROFILES } from '../../../daemon/policy/profiles.ts';
 
-const grant = (asked: EgressPolicy | undefined, name = 'workspace-write') => grantEgress(asked, { name, profile: BUILT_IN_PROFILES[name]! }, 'open session s');
+const grant = (asked: EgressPolicy | undefined, name = 'workspace-write') =>
+  grantEgress(asked, { name, profile: BUILT_IN_PROFILES[name]! }, 'open session s');
 
 describe('a session is granted', () => {
   test.each<[string, EgressPolicy | undefined, string, unknown]>([
     ['nothing under a profile without network', undefined, 'workspace-write-no-network', NO_EGRESS],
     ['nothing under a profile without network, said twice', { mode: 'off', deny: ['a.test'] }, 'readonly', NO_EGRESS],
     ['an empty list unless it asks', undefined, 'workspace-write', { mode: 'allowlist', allow: [], deny: [], ask: [] }],
-    ['its entries, normalised and once', { allow: ['PyPI.org.', 'pypi.org', '*.GitHub.com:443', '[2606:4700:0:0::1111]:53'] }, 'workspace-write', { mode: 'allowlist', allow: ['pypi.org', '*.github.com:443', '[2606:4700::1111]:53'], deny: [], ask: [] }],
+    [
+      'its entries, normalised and once',
+      { allow: ['PyPI.org.', 'pypi.org', '*.GitHub.com:443', '[2606:4700:0:0::1111]:53'] },
+      'workspace-write',
+      { mode: 'allowlist', allow: ['pypi.org', '*.github.com:443', '[2606:4700::1111]:53'], deny: [], ask: [] },
+    ],
     ['the open internet', { mode: 'open', deny: ['a.test'] }, 'workspace-write', { mode: 'open', allow: [], deny: ['a.test'], ask: [] }],
   ])('%s', (_, asked, profile, expected) => {
     expect(grant(asked, profile)).toEqual(expected);
@@ -23,9 +29,26 @@ describe('a session is granted', () => {
     ['a mode under a profile without network', { mode: 'open' }, 'workspace-write-no-network'],
     ['hosts and no way out', { mode: 'off', allow: ['a.test'] }, 'workspace-write'],
     ['learning, which is not offered', { learn: true }, 'workspace-write'],
-    ...['*', '*.', '**.a.test', 'a.*.test', 'http://a.test', 'a.test/path', 'a.test:0', 'a.test:65536', 'a.test:', 'a..test', 'localhost', 'user@a.test', '*.1.2.3.4', '1.2.3', 'ä.test', '[::1', '10.0.0.0/8', ' a.test'].map(
-      (entry): [string, EgressPolicy, string] => [`the entry ${JSON.stringify(entry)}`, { allow: [entry] }, 'workspace-write'],
-    ),
+    ...[
+      '*',
+      '*.',
+      '**.a.test',
+      'a.*.test',
+      'http://a.test',
+      'a.test/path',
+      'a.test:0',
+      'a.test:65536',
+      'a.test:',
+      'a..test',
+      'localhost',
+      'user@a.test',
+      '*.1.2.3.4',
+      '1.2.3',
+      'ä.test',
+      '[::1',
+      '10.0.0.0/8',
+      ' a.test',
+    ].map((entry): [string, EgressPolicy, string] => [`the entry ${JSON.stringify(entry)}`, { allow: [entry] }, 'workspace-write']),
   ])('never %s', (_, asked, profile) => {
     expect(() => grant(asked, profile)).toThrow(expect.objectContaining({ code: 'POLICY_INVALID' }) as Error);
   });
@@ -41,8 +64,15 @@ describe('a session is granted', () => {
 describe('an operator', () => {
   test('states name servers as text or as a list', () => {
     expect(Config.parse({ egress: { resolver: '127.0.0.1:5353' } }).egress.resolver).toEqual(['127.0.0.1:5353']);
-    expect(['192.0.2.1', '192.0.2.1:5353', '2001:db8::1', '[2001:db8::1]:5353', 'ns.example.com', '192.0.2.1:x'].map(parseNameServer)).toEqual([
-      { address: '192.0.2.1', port: 53 }, { address: '192.0.2.1', port: 5353 }, { address: '2001:db8::1', port: 53 }, { address: '2001:db8::1', port: 5353 }, null, null,
+    expect(
+      ['192.0.2.1', '192.0.2.1:5353', '2001:db8::1', '[2001:db8::1]:5353', 'ns.example.com', '192.0.2.1:x'].map(parseNameServer),
+    ).toEqual([
+      { address: '192.0.2.1', port: 53 },
+      { address: '192.0.2.1', port: 5353 },
+      { address: '2001:db8::1', port: 53 },
+      { address: '2001:db8::1', port: 5353 },
+      null,
+      null,
     ]);
   });
 
@@ -53,7 +83,7 @@ describe('an operator', () => {
     ['a block entry that is nothing', { blocklistExtra: ['*'] }],
     ['a shorter blocklist', { blocklist: [] }],
     ['a name for a name server', { resolver: 'ns.example.com' }],
-    ['a workspace\'s identity for the egress process', { uid: 200_005 }],
+    ["a workspace's identity for the egress process", { uid: 200_005 }],
   ])('does not get %s', (_, egress) => {
     expect(Config.safeParse({ egress }).success).toBe(false);
   });

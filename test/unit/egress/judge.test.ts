@@ -17,10 +17,16 @@ const policy = (changes: Partial<GrantedEgress>): GrantedEgress => ({ mode: 'all
 const cidrs = (...texts: string[]) => texts.map((text) => parseCidr(text)!);
 const patterns = (...texts: string[]) => texts.map((text) => parseHostPattern(text)!);
 
-async function decide(text: string, granted: GrantedEgress, operator: Partial<OperatorRules> = {}, addresses: readonly string[] = [PUBLIC_ADDRESS]) {
+async function decide(
+  text: string,
+  granted: GrantedEgress,
+  operator: Partial<OperatorRules> = {},
+  addresses: readonly string[] = [PUBLIC_ADDRESS],
+) {
   const target = text.includes('//') ? parseHttpTarget(text) : parseTunnelTarget(text);
   const { verdict, addresses: dialled } = await admit(target, {
-    policy: compilePolicy(granted), operator: { ...NONE, ...operator },
+    policy: compilePolicy(granted),
+    operator: { ...NONE, ...operator },
     resolve: async () => (addresses.length === 0 ? { kind: 'none', cause: '' } : { kind: 'addresses', addresses }),
     confirm: async (_, asked) => ({ ...asked, verdict: 'deny' }),
   });
@@ -33,7 +39,9 @@ describe('the table of cases', () => {
   test.each(decidable.map((one) => [`${one.expected} ${one.input} (${one.category})`, one] as const))('%s', async (_, one) => {
     const isList = one.category.includes('allowlist') || one.category.startsWith('redirect');
     const { verdict, addresses } = await admit(targetOf(one), {
-      policy: compilePolicy(isList ? policy({ allow: ['allowed.test', '*.wild.test'] }) : OPEN), operator: NONE, resolve: zoneOf(one),
+      policy: compilePolicy(isList ? policy({ allow: ['allowed.test', '*.wild.test'] }) : OPEN),
+      operator: NONE,
+      resolve: zoneOf(one),
       confirm: async (_target, asked) => ({ ...asked, verdict: 'deny' }),
     });
     expect(verdict.verdict).toBe(one.expected);
@@ -41,14 +49,20 @@ describe('the table of cases', () => {
   });
 
   test('is the whole table', () => {
-    const lines = readFileSync(join(import.meta.dirname, '../../support/ssrf-cases.tsv'), 'utf8').trimEnd().split('\n');
+    const lines = readFileSync(join(import.meta.dirname, '../../support/ssrf-cases.tsv'), 'utf8')
+      .trimEnd()
+      .split('\n');
     expect(lines.length - 1).toBe(egressCases().length);
     expect(decidable.length).toBeGreaterThan(180);
   });
 });
 
 describe('a decision says which rule made it', () => {
-  const list = policy({ allow: ['pypi.org', '*.github.com', 'db.example.com:5432', '1.1.1.1'], deny: ['gist.github.com'], ask: ['ask.example.com'] });
+  const list = policy({
+    allow: ['pypi.org', '*.github.com', 'db.example.com:5432', '1.1.1.1'],
+    deny: ['gist.github.com'],
+    ask: ['ask.example.com'],
+  });
 
   test.each<[string, string, GrantedEgress, string, string, string]>([
     ['an allowed host', 'pypi.org:443', list, 'allow', 'allowed', 'policy.allow:pypi.org'],
@@ -95,43 +109,125 @@ describe('an operator', () => {
     expect(await decide('http://10.2.0.1/', OPEN, operator)).toMatchObject({ verdict: 'deny', rule: 'builtin:private:10.0.0.0/8' });
   });
 
-  test.each(['169.254.169.254', '100.100.100.200', '168.63.129.16', 'fd00:ec2::254', '0.0.0.0', '::ffff:10.0.0.1', '64:ff9b::a00:1', '224.0.0.1'])('opens everything and %s stays closed', (address) => {
+  test.each([
+    '169.254.169.254',
+    '100.100.100.200',
+    '168.63.129.16',
+    'fd00:ec2::254',
+    '0.0.0.0',
+    '::ffff:10.0.0.1',
+    '64:ff9b::a00:1',
+    '224.0.0.1',
+  ])('opens everything and %s stays closed', (address) => {
     const everything = { ...NONE, allowPrivate: cidrs('0.0.0.0/0', '::/0') };
     expect(judgeAddresses([address], everything).verdict).toBe('deny');
   });
 
   test('closes names and ranges beyond the built-in ones', async () => {
-    expect(await decide('paste.example.com:443', OPEN, { blockedHosts: patterns('*.example.com') })).toMatchObject({ verdict: 'deny', reason: 'operatorBlocked' });
-    expect(await decide('pypi.org:443', OPEN, { blocked: cidrs('93.184.0.0/16') })).toMatchObject({ verdict: 'deny', rule: 'operator:93.184.0.0/16' });
+    expect(await decide('paste.example.com:443', OPEN, { blockedHosts: patterns('*.example.com') })).toMatchObject({
+      verdict: 'deny',
+      reason: 'operatorBlocked',
+    });
+    expect(await decide('pypi.org:443', OPEN, { blocked: cidrs('93.184.0.0/16') })).toMatchObject({
+      verdict: 'deny',
+      rule: 'operator:93.184.0.0/16',
+    });
   });
 
-  test.each([['169.254.0.0/16', true], ['169.254.169.254', true], ['127.0.0.0/8', false], ['10.0.0.0/8', false], ['::ffff:0:0/96', true], ['::1', false]])('cannot name %s to be opened: %s', (text, expected) => {
+  test.each([
+    ['169.254.0.0/16', true],
+    ['169.254.169.254', true],
+    ['127.0.0.0/8', false],
+    ['10.0.0.0/8', false],
+    ['::ffff:0:0/96', true],
+    ['::1', false],
+  ])('cannot name %s to be opened: %s', (text, expected) => {
     expect(neverAllowed(parseCidr(text)!) !== null).toBe(expected);
   });
 });
 
 describe('no input leads to an address that is not public', () => {
   const piece = fc.oneof(
-    fc.constantFrom('127.0.0.1', 'localhost', '[::1]', '0x7f.1', '169.254.169.254', 'example.com', 'http://', 'CONNECT ', '.', ':', '@', '/', '[', ']', '%00', '\\', '#', '?', '::ffff:', '443', '80', '０', '。'),
-    fc.ipV4(), fc.ipV6(), fc.domain(), fc.webAuthority(), fc.string({ unit: 'binary', maxLength: 8 }), fc.nat(),
+    fc.constantFrom(
+      '127.0.0.1',
+      'localhost',
+      '[::1]',
+      '0x7f.1',
+      '169.254.169.254',
+      'example.com',
+      'http://',
+      'CONNECT ',
+      '.',
+      ':',
+      '@',
+      '/',
+      '[',
+      ']',
+      '%00',
+      '\\',
+      '#',
+      '?',
+      '::ffff:',
+      '443',
+      '80',
+      '０',
+      '。',
+    ),
+    fc.ipV4(),
+    fc.ipV6(),
+    fc.domain(),
+    fc.webAuthority(),
+    fc.string({ unit: 'binary', maxLength: 8 }),
+    fc.nat(),
   );
   const input = fc.array(piece, { minLength: 1, maxLength: 6 }).map((pieces) => pieces.join(''));
-  const answers = fc.array(fc.oneof(fc.ipV4(), fc.ipV6(), fc.constantFrom('127.0.0.1', '10.0.0.1', PUBLIC_ADDRESS, '::1', '2606:2800:220:1::1', '::ffff:7f00:1', OWN_ADDRESS)), { maxLength: 18 });
+  const answers = fc.array(
+    fc.oneof(
+      fc.ipV4(),
+      fc.ipV6(),
+      fc.constantFrom('127.0.0.1', '10.0.0.1', PUBLIC_ADDRESS, '::1', '2606:2800:220:1::1', '::ffff:7f00:1', OWN_ADDRESS),
+    ),
+    { maxLength: 18 },
+  );
   const RUNS = process.env['CI'] === 'true' ? 100_000 : 10_000;
 
   /** Written apart from the judge: an address that this calls private must never be dialled. */
   const isPrivate = (address: string): boolean => {
     if (address === OWN_ADDRESS) return true;
-    if (address.includes(':')) return !/^[23]/.test(address) || address.split(':')[0]?.length !== 4 || address.startsWith('2002:') || address.startsWith('2001:0:') || address.startsWith('2001::') || address.startsWith('2001:db8') || /^3fff:0?/.test(address);
+    if (address.includes(':'))
+      return (
+        !/^[23]/.test(address) ||
+        address.split(':')[0]?.length !== 4 ||
+        address.startsWith('2002:') ||
+        address.startsWith('2001:0:') ||
+        address.startsWith('2001::') ||
+        address.startsWith('2001:db8') ||
+        /^3fff:0?/.test(address)
+      );
     const [a = 0, b = 0] = address.split('.').map(Number);
-    return a === 0 || a === 10 || a === 127 || a >= 224 || (a === 100 && b >= 64 && b < 128) || (a === 169 && b === 254) || (a === 172 && b >= 16 && b < 32) || (a === 192 && b === 168) || (a === 198 && (b === 18 || b === 19));
+    return (
+      a === 0 ||
+      a === 10 ||
+      a === 127 ||
+      a >= 224 ||
+      (a === 100 && b >= 64 && b < 128) ||
+      (a === 169 && b === 254) ||
+      (a === 172 && b >= 16 && b < 32) ||
+      (a === 192 && b === 168) ||
+      (a === 198 && (b === 18 || b === 19))
+    );
   };
 
   test('whatever is asked and whatever the name server answers', async () => {
     await fc.assert(
       fc.asyncProperty(input, answers, fc.boolean(), async (text, addresses, isHttp) => {
         const target = isHttp ? parseHttpTarget(`http://${text}`) : parseTunnelTarget(text);
-        const result = await admit(target, { policy: compilePolicy(OPEN), operator: NONE, resolve: async () => ({ kind: 'addresses', addresses }), confirm: async (_, asked) => asked });
+        const result = await admit(target, {
+          policy: compilePolicy(OPEN),
+          operator: NONE,
+          resolve: async () => ({ kind: 'addresses', addresses }),
+          confirm: async (_, asked) => asked,
+        });
         expect(result.addresses.filter(isPrivate)).toEqual([]);
         expect(result.verdict.verdict === 'allow').toBe(result.addresses.length > 0);
       }),

@@ -12,21 +12,46 @@ const get = (fields: string, line = 'GET http://a.test/ HTTP/1.1'): string => `$
 
 describe('a request head', () => {
   test.each<[string, string, unknown]>([
-    ['is read', get('X: y\r\n'), { method: 'GET', target: 'http://a.test/', isHttp10: false, fields: [['Host', 'a.test'], ['X', 'y']], body: { kind: 'none' } }],
+    [
+      'is read',
+      get('X: y\r\n'),
+      {
+        method: 'GET',
+        target: 'http://a.test/',
+        isHttp10: false,
+        fields: [
+          ['Host', 'a.test'],
+          ['X', 'y'],
+        ],
+        body: { kind: 'none' },
+      },
+    ],
     ['of HTTP/1.0 opens tunnels', 'CONNECT a.test:443 HTTP/1.0\r\n\r\n', { isHttp10: true }],
     ['may announce a length', get('Content-Length: 5\r\n'), { body: { kind: 'length', bytes: 5 } }],
     ['may announce chunks', get('Transfer-Encoding: Chunked\r\n'), { body: { kind: 'chunked' } }],
     ['is waited for', 'GET http://a.test/ HTTP/1.1\r\n', null],
     ['has no bare line feed', 'GET http://a.test/ HTTP/1.1\nHost: a.test\n\n', { status: 400, rule: 'builtin:http:bareLineFeed' }],
     ['has no bare carriage return', get('X: a\rb\r\n'), { status: 400, rule: 'builtin:http:field' }],
-    ['has single spaces', get('', 'GET  http://a.test/ HTTP/1.1'), { status: 400, reason: 'unparseable', rule: 'builtin:http:requestLine' }],
-    ['has no byte beyond ASCII in its target', get('', 'GET http://\xe1.test/ HTTP/1.1'), { status: 400, rule: 'builtin:http:requestLine' }],
+    [
+      'has single spaces',
+      get('', 'GET  http://a.test/ HTTP/1.1'),
+      { status: 400, reason: 'unparseable', rule: 'builtin:http:requestLine' },
+    ],
+    [
+      'has no byte beyond ASCII in its target',
+      get('', 'GET http://\xe1.test/ HTTP/1.1'),
+      { status: 400, rule: 'builtin:http:requestLine' },
+    ],
     ['has no NUL', get('', 'GET http://a.test/\0 HTTP/1.1'), { status: 400 }],
     ['has no folded field', get('X: a\r\n b\r\n'), { status: 400, rule: 'builtin:http:field' }],
     ['has no space before a colon', get('X : a\r\n'), { status: 400, rule: 'builtin:http:field' }],
     ['has no field without name', get(': a\r\n'), { status: 400 }],
     ['has one length', get('Content-Length: 5\r\nContent-Length: 5\r\n'), { status: 400, rule: 'builtin:http:bodyLengthTwice' }],
-    ['has a length or chunks', get('Content-Length: 5\r\nTransfer-Encoding: chunked\r\n'), { status: 400, rule: 'builtin:http:bodyLengthTwice' }],
+    [
+      'has a length or chunks',
+      get('Content-Length: 5\r\nTransfer-Encoding: chunked\r\n'),
+      { status: 400, rule: 'builtin:http:bodyLengthTwice' },
+    ],
     ['has a length in digits', get('Content-Length: +5\r\n'), { status: 400, rule: 'builtin:http:contentLength' }],
     ['has no other coding', get('Transfer-Encoding: gzip, chunked\r\n'), { status: 501, rule: 'builtin:http:transferEncoding' }],
     ['has a known method', get('', 'BREW http://a.test/ HTTP/1.1'), { status: 405 }],

@@ -31,14 +31,21 @@ interface Harness {
 }
 
 /** A sandbox's side whose `echo.test` is an echo server, at its port on loopback. */
-async function harness(options: { limits?: Partial<EgressLimits>; connect?: Connect; addresses?: readonly string[] } = {}): Promise<Harness & { readonly echo: number }> {
+async function harness(
+  options: { limits?: Partial<EgressLimits>; connect?: Connect; addresses?: readonly string[] } = {},
+): Promise<Harness & { readonly echo: number }> {
   const echo = await listen((socket) => socket.pipe(socket));
   const decisions: DecisionRecord[] = [];
   const dialled: string[] = [];
   const connectTo = options.connect ?? connectSocket;
   const port: SandboxPort = new SandboxPort({
     services: {
-      operator: () => ({ allowPrivate: [parseCidr('127.0.0.1/32')!], blocked: [], blockedHosts: [], own: new Set([addressKey(groupsOf('127.0.0.1')!)]) }),
+      operator: () => ({
+        allowPrivate: [parseCidr('127.0.0.1/32')!],
+        blocked: [],
+        blockedHosts: [],
+        own: new Set([addressKey(groupsOf('127.0.0.1')!)]),
+      }),
       resolve: async () => ({ kind: 'addresses', addresses: options.addresses ?? ['127.0.0.1'] }),
       connect: (address, to, signal) => {
         dialled.push(`${address}:${to}`);
@@ -47,8 +54,12 @@ async function harness(options: { limits?: Partial<EgressLimits>; connect?: Conn
       limits: { ...DEFAULT_EGRESS_LIMITS, ...options.limits },
       now: Date.now,
     },
-    policy: { mode: 'allowlist', allow: ['echo.test', `echo.test:${echo}`], deny: [], ask: [] }, usedUp: 0, usedDown: 0,
-    onDecision: (decision) => decisions.push(decision), ask: async (_, verdict) => verdict, serve,
+    policy: { mode: 'allowlist', allow: ['echo.test', `echo.test:${echo}`], deny: [], ask: [] },
+    usedUp: 0,
+    usedDown: 0,
+    onDecision: (decision) => decisions.push(decision),
+    ask: async (_, verdict) => verdict,
+    serve,
   });
   const proxy = await listen((socket) => port.accept(socket));
   const talk = (text: string | Buffer, enough?: string): Promise<string> =>
@@ -66,7 +77,7 @@ async function harness(options: { limits?: Partial<EgressLimits>; connect?: Conn
 }
 const tunnelTo = (port: number, rest = ''): string => `CONNECT echo.test:${port} HTTP/1.1\r\nHost: echo.test:${port}\r\n\r\n${rest}`;
 
-describe('a sandbox\'s connections', () => {
+describe("a sandbox's connections", () => {
   test('carry bytes to the address that was judged, and to no other', async () => {
     const { talk, echo, dialled } = await harness();
     expect(await talk(tunnelTo(echo, 'ping'), 'ping')).toContain('200 Connection Established\r\n\r\nping');
@@ -75,7 +86,10 @@ describe('a sandbox\'s connections', () => {
 
   test('are dropped when they lead to another address than the one that was judged', async () => {
     const elsewhere = await listen((socket) => socket.end('elsewhere'));
-    const { talk, echo } = await harness({ addresses: ['93.184.216.34'], connect: (_address, _port, signal) => connectSocket('127.0.0.1', elsewhere, signal) });
+    const { talk, echo } = await harness({
+      addresses: ['93.184.216.34'],
+      connect: (_address, _port, signal) => connectSocket('127.0.0.1', elsewhere, signal),
+    });
     const said = await talk(tunnelTo(echo, 'ping'));
     expect(said).toContain('502 Bad Gateway');
     expect(said).not.toContain('elsewhere');
@@ -85,7 +99,10 @@ describe('a sandbox\'s connections', () => {
     for (const limits of [{ idleMs: 100 }, { lifetimeMs: 1000, idleMs: 60_000 }]) {
       const { talk, echo, decisions } = await harness({ limits });
       await talk(tunnelTo(echo, 'ping'));
-      await eventually(() => decisions.length, (count) => count > 0);
+      await eventually(
+        () => decisions.length,
+        (count) => count > 0,
+      );
       expect(decisions).toMatchObject([{ verdict: 'allow', bytesUp: 4, bytesDown: 4 }]);
     }
   });
@@ -106,7 +123,10 @@ describe('a sandbox\'s connections', () => {
   test('are cut when the sandbox has used up its bytes, and there are no further ones', async () => {
     const { talk, echo, decisions } = await harness({ limits: { bytesUp: 1000 } });
     await talk(tunnelTo(echo, 'x'.repeat(100_000)));
-    await eventually(() => decisions.length, (count) => count > 0);
+    await eventually(
+      () => decisions.length,
+      (count) => count > 0,
+    );
     expect(decisions).toMatchObject([{ verdict: 'deny', reason: 'bytesExhausted' }]);
     expect(await talk(tunnelTo(echo))).toContain('X-Deny-Reason: bytesExhausted');
   });
@@ -117,8 +137,14 @@ describe('a sandbox\'s connections', () => {
     await talk(tunnelTo(echo, 'up'), 'up');
     port.setPolicy({ mode: 'allowlist', allow: [], deny: [], ask: [] });
     expect(await over).toContain('ping');
-    await eventually(() => decisions.length, (count) => count === 2);
-    expect(decisions).toMatchObject([{ verdict: 'deny', reason: 'policyChanged' }, { verdict: 'deny', reason: 'policyChanged' }]);
+    await eventually(
+      () => decisions.length,
+      (count) => count === 2,
+    );
+    expect(decisions).toMatchObject([
+      { verdict: 'deny', reason: 'policyChanged' },
+      { verdict: 'deny', reason: 'policyChanged' },
+    ]);
   });
 });
 
@@ -129,12 +155,20 @@ describe('a tunnel to 443', () => {
     ['that names another host is not', clientHello({ extensions: [serverNameExtension('other.test')] }), 'nameMismatch', 0],
     ['that names an address is not', clientHello({ extensions: [serverNameExtension('127.0.0.1')] }), 'nameMismatch', 0],
     ['that names nobody is not', clientHello({ extensions: [] }), 'nameMismatch', 0],
-    ['that names its host twice is not', clientHello({ extensions: [serverNameExtension('echo.test'), serverNameExtension('echo.test')] }), 'notTls', 0],
+    [
+      'that names its host twice is not',
+      clientHello({ extensions: [serverNameExtension('echo.test'), serverNameExtension('echo.test')] }),
+      'notTls',
+      0,
+    ],
     ['that carries something else is not', Buffer.from('SSH-2.0-x\r\n'), 'notTls', 0],
   ])('%s', async (_, first, reason, dials) => {
     const { talk, decisions, dialled } = await harness({ connect: () => Promise.reject(new Error('nobody there')) });
     expect(await talk(Buffer.concat([begin, first]))).toContain('200 Connection Established');
-    await eventually(() => decisions.length, (count) => count > 0);
+    await eventually(
+      () => decisions.length,
+      (count) => count > 0,
+    );
     expect(decisions).toMatchObject([{ host: 'echo.test', port: 443, reason }]);
     expect(dialled).toHaveLength(dials);
   });
@@ -143,7 +177,10 @@ describe('a tunnel to 443', () => {
     const { talk, echo, decisions } = await harness();
     const hello = clientHello({ extensions: [serverNameExtension('other.test')] });
     expect(await talk(Buffer.concat([Buffer.from(tunnelTo(echo)), hello]))).not.toContain('other.test');
-    await eventually(() => decisions.length, (count) => count > 0);
+    await eventually(
+      () => decisions.length,
+      (count) => count > 0,
+    );
     expect(decisions).toMatchObject([{ verdict: 'deny', reason: 'nameMismatch' }]);
   });
 });

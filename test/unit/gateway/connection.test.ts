@@ -18,8 +18,16 @@ const newClientId = () => randomBytes(24).toString('base64url');
 describe('hello', () => {
   test.each<[string, (fresh: Client) => Promise<string>, string]>([
     ['is due before anything else', (fresh) => fresh.outcome('list', {}), 'INVALID_REQUEST: hello comes first'],
-    ['speaks one protocol', (fresh) => fresh.outcome('hello', { protocol: 2, clientId: newClientId() }), 'PROTOCOL_VERSION: this daemon speaks 1'],
-    ['needs an id that can\'t be guessed', (fresh) => fresh.outcome('hello', { protocol: 1, clientId: 'me' }), 'INVALID_REQUEST: clientId: must be 22 to 64 characters of base64url, unguessable'],
+    [
+      'speaks one protocol',
+      (fresh) => fresh.outcome('hello', { protocol: 2, clientId: newClientId() }),
+      'PROTOCOL_VERSION: this daemon speaks 1',
+    ],
+    [
+      "needs an id that can't be guessed",
+      (fresh) => fresh.outcome('hello', { protocol: 1, clientId: 'me' }),
+      'INVALID_REQUEST: clientId: must be 22 to 64 characters of base64url, unguessable',
+    ],
   ])('%s', async (_, call, why) => {
     expect((await call(here.connect())).replace('Cannot speak protocol 2: ', '')).toBe(why);
   });
@@ -96,7 +104,9 @@ describe('requests', () => {
   test('whose stream is in use start nothing and leave the other one alone', async () => {
     const sandbox = (await client.call('open', { session: 's' }))['id'];
     client.send('exec.start', { sandbox, execId: 'first', command: ['cat'], stdin: 'pipe', stream: 3 });
-    expect(await client.outcome('exec.start', { sandbox, execId: 'second', command: ['cat'], stream: 3 })).toBe('INVALID_REQUEST: it is open already');
+    expect(await client.outcome('exec.start', { sandbox, execId: 'second', command: ['cat'], stream: 3 })).toBe(
+      'INVALID_REQUEST: it is open already',
+    );
     expect(here.maker.made[0]?.execs.get('second')).toBeUndefined();
     client.frame(encodeFrame(FRAME_KIND.data, FLAG_EOF, 3, 0, Buffer.from('mine')));
     await settled();
@@ -106,7 +116,8 @@ describe('requests', () => {
 
   test('whose answer is larger than a message may be are TOO_LARGE, not a broken connection', async () => {
     const sandbox = (await client.call('open', { session: 's' }))['id'];
-    here.maker.made[0]!.files.list = async () => ({ entries: Array.from({ length: 10_000 }, () => 'x'.repeat(200)), truncated: false }) as never;
+    here.maker.made[0]!.files.list = async () =>
+      ({ entries: Array.from({ length: 10_000 }, () => 'x'.repeat(200)), truncated: false }) as never;
     expect(await client.outcome('files.list', { sandbox, path: '.' })).toMatch(/^TOO_LARGE/);
   });
 });

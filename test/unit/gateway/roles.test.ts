@@ -27,7 +27,10 @@ const WORK: [string, object][] = [
   ['files.stat', { path: 'a' }],
   ['ports.url', { port: 3000 }],
 ];
-const CONTROL: [string, object][] = [['extend', { ttlMs: 5000 }], ['close', {}]];
+const CONTROL: [string, object][] = [
+  ['extend', { ttlMs: 5000 }],
+  ['close', {}],
+];
 const outcomes = async (client: Client, calls: [string, object][]) => {
   const all: string[] = [];
   for (const [op, params] of calls) all.push(await client.outcome(op, { sandbox: id, ...params }));
@@ -37,12 +40,48 @@ const outcomes = async (client: Client, calls: [string, object][]) => {
 describe('a connection', () => {
   test.each<[string, () => Promise<Client>, string, string, string]>([
     ['that controls', async () => controller, 'no error', 'no error', 'no error'],
-    ['that joined as participant', () => join('participant'), 'no error', 'no error', 'FORBIDDEN: this connection opened it as participant'],
-    ['that joined as observer', () => join('observer'), 'no error', 'FORBIDDEN: this connection opened it as observer', 'FORBIDDEN: this connection opened it as observer'],
-    ['that never opened the session', () => here.greet(), 'INVALID_REQUEST: this connection has not opened it', 'INVALID_REQUEST: this connection has not opened it', 'SESSION_BUSY: another connection holds it'],
-    ['of an operator that never opened it', () => here.greet(principal({ role: 'operator', tenant: null })), 'no error', 'INVALID_REQUEST: this connection has not opened it', 'no error'],
-    ['of another tenant', () => here.greet(principal({ tenant: 'globex' })), 'NOT_FOUND: there is none of this id', 'NOT_FOUND: there is none of this id', 'NOT_FOUND: there is none of this id'],
-    ['under a token for another session', () => here.greet(principal({ session: 'other' })), 'NOT_FOUND: there is none of this id', 'NOT_FOUND: there is none of this id', 'NOT_FOUND: there is none of this id'],
+    [
+      'that joined as participant',
+      () => join('participant'),
+      'no error',
+      'no error',
+      'FORBIDDEN: this connection opened it as participant',
+    ],
+    [
+      'that joined as observer',
+      () => join('observer'),
+      'no error',
+      'FORBIDDEN: this connection opened it as observer',
+      'FORBIDDEN: this connection opened it as observer',
+    ],
+    [
+      'that never opened the session',
+      () => here.greet(),
+      'INVALID_REQUEST: this connection has not opened it',
+      'INVALID_REQUEST: this connection has not opened it',
+      'SESSION_BUSY: another connection holds it',
+    ],
+    [
+      'of an operator that never opened it',
+      () => here.greet(principal({ role: 'operator', tenant: null })),
+      'no error',
+      'INVALID_REQUEST: this connection has not opened it',
+      'no error',
+    ],
+    [
+      'of another tenant',
+      () => here.greet(principal({ tenant: 'globex' })),
+      'NOT_FOUND: there is none of this id',
+      'NOT_FOUND: there is none of this id',
+      'NOT_FOUND: there is none of this id',
+    ],
+    [
+      'under a token for another session',
+      () => here.greet(principal({ session: 'other' })),
+      'NOT_FOUND: there is none of this id',
+      'NOT_FOUND: there is none of this id',
+      'NOT_FOUND: there is none of this id',
+    ],
   ])('%s', async (_, connect, watch, work, control) => {
     const client = await connect();
     expect(await outcomes(client, WATCH)).toEqual([watch]);
@@ -50,17 +89,31 @@ describe('a connection', () => {
     expect(await outcomes(client, CONTROL)).toEqual([control]);
   });
 
-  test('of an observer\'s token watches what it opened as observer, and nothing else', async () => {
+  test("of an observer's token watches what it opened as observer, and nothing else", async () => {
     const client = await join('observer', principal({ role: 'observer' }));
     expect(await outcomes(client, WATCH)).toEqual(['no error']);
-    expect(await outcomes(client, [...WORK, ...CONTROL])).toEqual([...WORK, ...CONTROL].map(() => 'FORBIDDEN: the token is an observer\'s').slice(0, 1));
-    expect(await client.outcome('open', { session: 's', role: 'participant' })).toBe('FORBIDDEN: the token is an observer\'s');
+    expect(await outcomes(client, [...WORK, ...CONTROL])).toEqual(
+      [...WORK, ...CONTROL].map(() => "FORBIDDEN: the token is an observer's").slice(0, 1),
+    );
+    expect(await client.outcome('open', { session: 's', role: 'participant' })).toBe("FORBIDDEN: the token is an observer's");
   });
 
   test('of a read-only token reads files beside the controller and starts nothing', async () => {
     const client = await join('participant', principal({ isReadOnly: true }));
-    expect(await outcomes(client, [['files.list', { path: '.' }], ['exec.list', {}]])).toEqual(['no error']);
-    expect(await outcomes(client, [['exec.start', { execId: 'x', command: 'id' }], ['files.mkdir', { path: 'x' }], ['ports.url', { port: 1 }], ...CONTROL])).toEqual(['FORBIDDEN: the token is read-only']);
+    expect(
+      await outcomes(client, [
+        ['files.list', { path: '.' }],
+        ['exec.list', {}],
+      ]),
+    ).toEqual(['no error']);
+    expect(
+      await outcomes(client, [
+        ['exec.start', { execId: 'x', command: 'id' }],
+        ['files.mkdir', { path: 'x' }],
+        ['ports.url', { port: 1 }],
+        ...CONTROL,
+      ]),
+    ).toEqual(['FORBIDDEN: the token is read-only']);
     expect(await client.outcome('open', { session: 's', takeover: true })).toBe('FORBIDDEN: the token is read-only');
   });
 });
@@ -68,7 +121,9 @@ describe('a connection', () => {
 describe('after a takeover', () => {
   test('every call of the former controller is LEASE_LOST, commands and files too, and those of its heir work', async () => {
     const heir = await join('controller', principal(), { takeover: true });
-    expect(await outcomes(controller, [...WATCH, ...WORK, ...CONTROL, ['exec.kill', { execId: 'x' }]])).toEqual(['LEASE_LOST: another connection took it over']);
+    expect(await outcomes(controller, [...WATCH, ...WORK, ...CONTROL, ['exec.kill', { execId: 'x' }]])).toEqual([
+      'LEASE_LOST: another connection took it over',
+    ]);
     expect(await outcomes(heir, [...WATCH, ...WORK, ...CONTROL])).toEqual(['no error']);
   });
 
@@ -92,7 +147,7 @@ describe('an observer that attaches', () => {
   const startCat = () => controller.send('exec.start', { sandbox: id, execId: 'cat', command: ['cat'], stdin: 'pipe', stream: 3 });
   const cat = () => here.maker.made[0]!.execs.require('cat');
 
-  test('can\'t write to the command, hold it back, or end it by leaving', async () => {
+  test("can't write to the command, hold it back, or end it by leaving", async () => {
     const starting = startCat();
     const observer = await join('observer');
     observer.send('exec.attach', { sandbox: id, execId: 'cat', stream: 7 });
@@ -109,7 +164,7 @@ describe('an observer that attaches', () => {
     expect(controller.answersTo(starting)).toEqual([]);
   });
 
-  test('of a read-only token can\'t either, although it joined as participant', async () => {
+  test("of a read-only token can't either, although it joined as participant", async () => {
     startCat();
     const reader = await join('participant', principal({ isReadOnly: true }));
     reader.send('exec.attach', { sandbox: id, execId: 'cat', stream: 7 });
@@ -131,7 +186,7 @@ describe('an observer that attaches', () => {
 });
 
 describe('a participant that vanishes', () => {
-  test('holds the controller\'s command back no longer than its grace, and does not end it', async () => {
+  test("holds the controller's command back no longer than its grace, and does not end it", async () => {
     controller.send('exec.start', { sandbox: id, execId: 'x', command: ['x'] });
     const participant = await here.greet(principal(), undefined, 5000);
     await participant.call('open', { session: 's', role: 'participant' });
@@ -163,9 +218,27 @@ describe('a participant that vanishes', () => {
 describe('denials are on record', () => {
   test.each<[string, () => Promise<Client>, string, object, object]>([
     ['a role that does not allow it', () => join('observer'), 'files.stat', { path: 'a' }, { code: 'FORBIDDEN' }],
-    ['a token that does not allow it', () => here.greet(principal({ role: 'observer' })), 'close', {}, { code: 'FORBIDDEN', role: 'observer' }],
-    ['another tenant\'s sandbox', () => here.greet(principal({ tenant: 'globex' })), 'exec.list', {}, { code: 'NOT_FOUND', tenant: 'globex' }],
-    ['a lost lease', async () => (await join('controller', principal(), { takeover: true }), controller), 'files.stat', { path: 'a' }, { code: 'LEASE_LOST' }],
+    [
+      'a token that does not allow it',
+      () => here.greet(principal({ role: 'observer' })),
+      'close',
+      {},
+      { code: 'FORBIDDEN', role: 'observer' },
+    ],
+    [
+      "another tenant's sandbox",
+      () => here.greet(principal({ tenant: 'globex' })),
+      'exec.list',
+      {},
+      { code: 'NOT_FOUND', tenant: 'globex' },
+    ],
+    [
+      'a lost lease',
+      async () => (await join('controller', principal(), { takeover: true }), controller),
+      'files.stat',
+      { path: 'a' },
+      { code: 'LEASE_LOST' },
+    ],
   ])('%s', async (_, connect, op, params, entry) => {
     const client = await connect();
     await client.outcome(op, { sandbox: id, ...params });
@@ -188,7 +261,7 @@ describe('denials are on record', () => {
 });
 
 describe('a command is on record before it starts', () => {
-  test('and one that can\'t be recorded does not start', async () => {
+  test("and one that can't be recorded does not start", async () => {
     here.audit.isFull = true;
     expect(await controller.outcome('exec.start', { sandbox: id, execId: 'x', command: 'id' })).toMatch(/^INTERNAL/);
     expect(here.maker.made[0]?.execs.list()).toEqual([]);
@@ -204,7 +277,11 @@ describe('a command is on record before it starts', () => {
 test('a session that ends is told to everyone who opened it, and to nobody else', async () => {
   const [participant, stranger] = [await join('participant'), await here.greet()];
   await controller.call('close', { sandbox: id });
-  expect([controller, participant, stranger].map(({ events }) => events.map(({ event }) => event))).toEqual([['session.ended'], ['session.ended'], []]);
+  expect([controller, participant, stranger].map(({ events }) => events.map(({ event }) => event))).toEqual([
+    ['session.ended'],
+    ['session.ended'],
+    [],
+  ]);
   expect(await participant.outcome('exec.list', { sandbox: id })).toBe('SESSION_EXPIRED: closed by its controller');
 });
 
@@ -225,7 +302,9 @@ test('new commands are refused while the daemon stops, and those that run are an
   const running = controller.send('exec.start', { sandbox: id, execId: 'x', command: ['x'] });
   await settled();
   const draining = here.pool.drain('close', 5000);
-  expect(await controller.outcome('exec.start', { sandbox: id, execId: 'y', command: ['y'] })).toBe('SHUTTING_DOWN: the daemon is stopping');
+  expect(await controller.outcome('exec.start', { sandbox: id, execId: 'y', command: ['y'] })).toBe(
+    'SHUTTING_DOWN: the daemon is stopping',
+  );
   here.maker.made[0]!.execs.require('x').end();
   await here.clock.advance(100);
   await draining;

@@ -47,7 +47,13 @@ describe('a gateway', () => {
   let port: number;
   beforeAll(async () => {
     gateway = new Gateway({
-      host: '127.0.0.1', port: 0, origins: [], clock, log: silentLog, heartbeatMs: 15_000, maxConnections: 1,
+      host: '127.0.0.1',
+      port: 0,
+      origins: [],
+      clock,
+      log: silentLog,
+      heartbeatMs: 15_000,
+      maxConnections: 1,
       verify: async (token) => {
         if (token !== 'good') throw new SandboxError('UNAUTHENTICATED', 'Cannot authenticate: the token is not valid here');
         return principal({ expiresAt: clock.now() + 1e9 });
@@ -56,7 +62,9 @@ describe('a gateway', () => {
         if (who === null) throw new SandboxError('UNAUTHENTICATED', 'Cannot read: no token was sent');
         return { status: 200, body: { tenant: who.tenant } };
       },
-      dispatch: async () => ({}), onDisconnected: () => undefined, onRefused: ({ code, message }) => refused.push(`${code} ${message.split(': ')[1]}`),
+      dispatch: async () => ({}),
+      onDisconnected: () => undefined,
+      onRefused: ({ code, message }) => refused.push(`${code} ${message.split(': ')[1]}`),
     });
     ({ port } = await gateway.listen());
   });
@@ -86,8 +94,18 @@ describe('a gateway', () => {
     ['with a token', { authorization: 'Bearer good' }, 200, []],
     ['without one', {}, 401, ['UNAUTHENTICATED no token was sent']],
     ['with a wrong one', { authorization: 'Bearer bad' }, 401, ['UNAUTHENTICATED the token is not valid here']],
-    ['of another page', { authorization: 'Bearer good', origin: 'https://evil.example' }, 403, ['FORBIDDEN the Origin header is not an allowed one']],
-    ['under another name', { authorization: 'Bearer good', host: 'evil.example' }, 403, ['FORBIDDEN the Host header does not name this daemon']],
+    [
+      'of another page',
+      { authorization: 'Bearer good', origin: 'https://evil.example' },
+      403,
+      ['FORBIDDEN the Origin header is not an allowed one'],
+    ],
+    [
+      'under another name',
+      { authorization: 'Bearer good', host: 'evil.example' },
+      403,
+      ['FORBIDDEN the Host header does not name this daemon'],
+    ],
   ])('answers a request %s', async (_, headers, status, record) => {
     expect(await get(headers)).toBe(status);
     expect(refused).toEqual(record);
@@ -95,8 +113,22 @@ describe('a gateway', () => {
 
   test.each<[string, Record<string, string>, string[], string, number, string[]]>([
     ['without a token', {}, ['cloister.v1'], '/v1/ws', 401, ['UNAUTHENTICATED the token is not valid here']],
-    ['of another page', { authorization: 'Bearer good', origin: 'https://evil.example' }, ['cloister.v1'], '/v1/ws', 403, ['FORBIDDEN the Origin header is not an allowed one']],
-    ['without the subprotocol', { authorization: 'Bearer good' }, ['chat'], '/v1/ws', 426, ['PROTOCOL_VERSION offer the subprotocol cloister.v1']],
+    [
+      'of another page',
+      { authorization: 'Bearer good', origin: 'https://evil.example' },
+      ['cloister.v1'],
+      '/v1/ws',
+      403,
+      ['FORBIDDEN the Origin header is not an allowed one'],
+    ],
+    [
+      'without the subprotocol',
+      { authorization: 'Bearer good' },
+      ['chat'],
+      '/v1/ws',
+      426,
+      ['PROTOCOL_VERSION offer the subprotocol cloister.v1'],
+    ],
     ['elsewhere', { authorization: 'Bearer good' }, ['cloister.v1'], '/v1/wss', 404, ['NOT_FOUND only /v1/ws is a WebSocket']],
   ])('refuses an upgrade %s, and that is on record', async (_, headers, protocols, path, status, record) => {
     expect(await dial(headers, protocols, path)).toBe(status);
@@ -112,14 +144,21 @@ describe('a gateway', () => {
   });
 });
 
-test('who is not let in can\'t fill the audit log: 60 records a minute, and how many were left out', async () => {
+test("who is not let in can't fill the audit log: 60 records a minute, and how many were left out", async () => {
   const entries: AuditEntry[] = [];
   const clock = new FakeClock();
   const record = new RefusalRecord({ append: (entry) => entries.push(entry), clock });
   const refusal = { code: 'UNAUTHENTICATED', message: 'Cannot', address: '127.0.0.1', url: '/v1/ws?token=secret' };
   for (let n = 0; n < 1000; n += 1) record.add(refusal);
   expect(entries).toHaveLength(60);
-  expect(entries[0]).toEqual({ kind: 'denied', op: 'connect', code: 'UNAUTHENTICATED', message: 'Cannot', address: '127.0.0.1', path: '/v1/ws' });
+  expect(entries[0]).toEqual({
+    kind: 'denied',
+    op: 'connect',
+    code: 'UNAUTHENTICATED',
+    message: 'Cannot',
+    address: '127.0.0.1',
+    path: '/v1/ws',
+  });
   await clock.advance(60_000);
   record.add(refusal);
   record.add(refusal);

@@ -3,7 +3,14 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
-  decodeFrame, encodeFrame, FLAG_EOF, FRAME_HEADER_BYTES, FRAME_KIND, INITIAL_WINDOW, MAX_PAYLOAD_BYTES, type BinaryFrame,
+  decodeFrame,
+  encodeFrame,
+  FLAG_EOF,
+  FRAME_HEADER_BYTES,
+  FRAME_KIND,
+  INITIAL_WINDOW,
+  MAX_PAYLOAD_BYTES,
+  type BinaryFrame,
 } from '../../../client/protocol/frames.ts';
 import { CreditGate } from '../../../daemon/exec/credit-gate.ts';
 import { IncomingStream } from '../../../daemon/gateway/incoming-stream.ts';
@@ -15,7 +22,13 @@ const recorder = () => {
   const frames: BinaryFrame[] = [];
   return { frames, sendFrame: (frame: Uint8Array) => void frames.push(decodeFrame(frame)!) };
 };
-const data = (offset: number, payload: Uint8Array | string = '', flags = 0): BinaryFrame => ({ kind: FRAME_KIND.data, flags, stream: 1, offset, payload: Buffer.from(payload) });
+const data = (offset: number, payload: Uint8Array | string = '', flags = 0): BinaryFrame => ({
+  kind: FRAME_KIND.data,
+  flags,
+  stream: 1,
+  offset,
+  payload: Buffer.from(payload),
+});
 const pattern = (from: number, bytes: number): Buffer => Buffer.from(Array.from({ length: bytes }, (_, n) => (from + n) % 251));
 
 describe('frames', () => {
@@ -23,10 +36,23 @@ describe('frames', () => {
 
   test('come back as they were sent', () => {
     fc.assert(
-      fc.property(fc.integer({ min: 0, max: 3 }), fc.integer({ min: 1, max: 0xffff_ffff }), offset, fc.uint8Array({ maxLength: 300 }), (flags, stream, at, payload) => {
-        expect(decodeFrame(encodeFrame(FRAME_KIND.data, flags, stream, at, payload))).toEqual({ kind: FRAME_KIND.data, flags, stream, offset: at, payload });
-        for (const kind of [FRAME_KIND.credit, FRAME_KIND.stop]) expect(decodeFrame(encodeFrame(kind, 0, stream, at))).toMatchObject({ kind, stream, offset: at });
-      }),
+      fc.property(
+        fc.integer({ min: 0, max: 3 }),
+        fc.integer({ min: 1, max: 0xffff_ffff }),
+        offset,
+        fc.uint8Array({ maxLength: 300 }),
+        (flags, stream, at, payload) => {
+          expect(decodeFrame(encodeFrame(FRAME_KIND.data, flags, stream, at, payload))).toEqual({
+            kind: FRAME_KIND.data,
+            flags,
+            stream,
+            offset: at,
+            payload,
+          });
+          for (const kind of [FRAME_KIND.credit, FRAME_KIND.stop])
+            expect(decodeFrame(encodeFrame(kind, 0, stream, at))).toMatchObject({ kind, stream, offset: at });
+        },
+      ),
     );
   });
 
@@ -34,7 +60,8 @@ describe('frames', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 64 }), (bytes) => {
         const frame = decodeFrame(bytes);
-        if (frame !== null) expect(Buffer.from(encodeFrame(frame.kind, frame.flags, frame.stream, frame.offset, frame.payload))).toEqual(Buffer.from(bytes));
+        if (frame !== null)
+          expect(Buffer.from(encodeFrame(frame.kind, frame.flags, frame.stream, frame.offset, frame.payload))).toEqual(Buffer.from(bytes));
       }),
       { numRuns: 2000 },
     );
@@ -65,7 +92,10 @@ describe('frames', () => {
 
 describe('a stream to the client', () => {
   test('never exceeds its credit and delivers every byte once and in order, however credit comes', async () => {
-    const step = fc.oneof(fc.record({ send: fc.integer({ min: 1, max: 400_000 }) }), fc.record({ credit: fc.integer({ min: -50_000, max: 500_000 }) }));
+    const step = fc.oneof(
+      fc.record({ send: fc.integer({ min: 1, max: 400_000 }) }),
+      fc.record({ credit: fc.integer({ min: -50_000, max: 500_000 }) }),
+    );
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 20 }), fc.constantFrom(0, 12_345), async (steps, start) => {
         const sink = recorder();
@@ -178,19 +208,25 @@ describe('a stream from the client', () => {
 
   test('that is resumed at any offset passes every byte on once, whatever is repeated', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.nat(5000), fc.nat(5000), fc.array(fc.integer({ min: 1, max: 2000 }), { minLength: 1, maxLength: 10 }), fc.boolean(), async (base, repeated, sizes, isReaderLate) => {
-        const start = Math.max(0, base - repeated);
-        const stream = new IncomingStream(1, recorder(), null);
-        if (!isReaderLate) stream.beginAt(base);
-        let at = start;
-        for (const size of sizes) {
-          expect(stream.accept(data(at, pattern(at, size)))).toBe(true);
-          at += size;
-        }
-        expect(stream.accept(data(at, '', FLAG_EOF))).toBe(true);
-        if (isReaderLate) stream.beginAt(base);
-        expect((await read(stream)).equals(pattern(base, Math.max(0, at - base)))).toBe(true);
-      }),
+      fc.asyncProperty(
+        fc.nat(5000),
+        fc.nat(5000),
+        fc.array(fc.integer({ min: 1, max: 2000 }), { minLength: 1, maxLength: 10 }),
+        fc.boolean(),
+        async (base, repeated, sizes, isReaderLate) => {
+          const start = Math.max(0, base - repeated);
+          const stream = new IncomingStream(1, recorder(), null);
+          if (!isReaderLate) stream.beginAt(base);
+          let at = start;
+          for (const size of sizes) {
+            expect(stream.accept(data(at, pattern(at, size)))).toBe(true);
+            at += size;
+          }
+          expect(stream.accept(data(at, '', FLAG_EOF))).toBe(true);
+          if (isReaderLate) stream.beginAt(base);
+          expect((await read(stream)).equals(pattern(base, Math.max(0, at - base)))).toBe(true);
+        },
+      ),
     );
   });
 
@@ -213,25 +249,35 @@ describe('a stream from the client', () => {
 
 test('a command runs ahead of its slowest holding reader by 8 MiB, of what is durable never, and credit never goes back', () => {
   fc.assert(
-    fc.property(fc.array(fc.oneof(fc.record({ durable: fc.nat(4 * MIB) }), fc.record({ reader: fc.constantFrom('a', 'b'), reached: fc.nat(30 * MIB) }), fc.record({ release: fc.constantFrom('a', 'b') })), { maxLength: 40 }), (steps) => {
-      const given: number[] = [];
-      const gate = new CreditGate((offset) => given.push(offset));
-      const holders = new Map<string, number>();
-      let durable = 0;
-      for (const step of steps) {
-        if ('durable' in step) gate.durable((durable += step.durable));
-        else if ('reached' in step) {
-          holders.set(step.reader, step.reached);
-          gate.reached(step.reader, step.reached);
-        } else {
-          holders.delete(step.release);
-          gate.release(step.release);
+    fc.property(
+      fc.array(
+        fc.oneof(
+          fc.record({ durable: fc.nat(4 * MIB) }),
+          fc.record({ reader: fc.constantFrom('a', 'b'), reached: fc.nat(30 * MIB) }),
+          fc.record({ release: fc.constantFrom('a', 'b') }),
+        ),
+        { maxLength: 40 },
+      ),
+      (steps) => {
+        const given: number[] = [];
+        const gate = new CreditGate((offset) => given.push(offset));
+        const holders = new Map<string, number>();
+        let durable = 0;
+        for (const step of steps) {
+          if ('durable' in step) gate.durable((durable += step.durable));
+          else if ('reached' in step) {
+            holders.set(step.reader, step.reached);
+            gate.reached(step.reader, step.reached);
+          } else {
+            holders.delete(step.release);
+            gate.release(step.release);
+          }
+          const best = Math.max(0, ...given);
+          expect(best).toBeLessThanOrEqual(durable);
+          expect(best).toBeGreaterThanOrEqual(Math.min(durable, ...[...holders.values()].map((at) => at + 8 * MIB)));
         }
-        const best = Math.max(0, ...given);
-        expect(best).toBeLessThanOrEqual(durable);
-        expect(best).toBeGreaterThanOrEqual(Math.min(durable, ...[...holders.values()].map((at) => at + 8 * MIB)));
-      }
-      expect(given).toEqual([...given].sort((a, b) => a - b));
-    }),
+        expect(given).toEqual([...given].sort((a, b) => a - b));
+      },
+    ),
   );
 });

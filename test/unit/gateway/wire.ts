@@ -93,7 +93,9 @@ export class Client {
     await settled();
     const [answer] = this.answersTo(id);
     if (answer === undefined) return 'no answer';
-    return answer.error === undefined ? 'no error' : `${answer.error.code}: ${answer.error.message.slice(answer.error.message.indexOf(': ') + 2)}`;
+    return answer.error === undefined
+      ? 'no error'
+      : `${answer.error.code}: ${answer.error.message.slice(answer.error.message.indexOf(': ') + 2)}`;
   }
 
   async call(op: string, params: object): Promise<Record<string, unknown>> {
@@ -119,27 +121,48 @@ export function gate(more: { readonly perTenant?: object } = {}): Gate {
     ...more,
     onEnded: (session) => {
       for (const connection of connections) {
-        if (connection.roles.forget(session.id)) connection.sendEvent({ event: 'session.ended', sandbox: session.id, code: 'SESSION_EXPIRED', reason: 'test' });
+        if (connection.roles.forget(session.id))
+          connection.sendEvent({ event: 'session.ended', sandbox: session.id, code: 'SESSION_EXPIRED', reason: 'test' });
       }
     },
   });
   const { pool, clock, audit } = harness;
   const clients = new ClientRegistry({ clock });
   const previews = { urlFor: () => ({ url: 'http://preview', expiresAt: clock.now() }) } as unknown as PreviewServer;
-  const context = { pool, clients, previews, audit: audit.log, clock, log: silentLog, version: 'test', heartbeatMs: 15_000, receiptKey: 'pem' };
+  const context = {
+    pool,
+    clients,
+    previews,
+    audit: audit.log,
+    clock,
+    log: silentLog,
+    version: 'test',
+    heartbeatMs: 15_000,
+    receiptKey: 'pem',
+  };
   const dispatch = createDispatch(context as unknown as HandlerContext);
   const connect = (who = principal()): Client =>
     new Client((socket) => {
       const connection = new Connection({
-        socket, principal: who, dispatch, clock, log: silentLog, heartbeatMs: 15_000,
+        socket,
+        principal: who,
+        dispatch,
+        clock,
+        log: silentLog,
+        heartbeatMs: 15_000,
         onClosed: ({ client, disconnect }) => {
-          if (client !== null && clients.disconnected(client.id, disconnect, () => pool.controllerGone(client.id))) pool.controllerLost(client.id);
+          if (client !== null && clients.disconnected(client.id, disconnect, () => pool.controllerGone(client.id)))
+            pool.controllerLost(client.id);
         },
       });
       connections.push(connection);
       return connection;
     });
-  const greet = async (who = principal(), clientId = randomBytes(24).toString('base64url'), disconnectGraceMs = 30_000): Promise<Client> => {
+  const greet = async (
+    who = principal(),
+    clientId = randomBytes(24).toString('base64url'),
+    disconnectGraceMs = 30_000,
+  ): Promise<Client> => {
     const client = connect(who);
     await client.call('hello', { protocol: PROTOCOL_VERSION, clientId, disconnectGraceMs });
     return client;

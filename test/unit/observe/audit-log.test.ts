@@ -30,7 +30,10 @@ describe('the audit log', () => {
 
   test('states number, time and the hash before in every record', () => {
     write('a', 'b');
-    const [first, second] = readFileSync(path, 'utf8').trim().split('\n').map((line) => JSON.parse(line) as Record<string, unknown>);
+    const [first, second] = readFileSync(path, 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
     expect(first).toMatchObject({ seq: 1, kind: 'a', at: '2027-01-15T08:00:00.000Z', prev: '0'.repeat(64) });
     expect(second).toMatchObject({ seq: 2, kind: 'b', prev: first?.['hash'] });
   });

@@ -63,7 +63,9 @@ test.each<[string, object]>([
 ])('a clientId is not taken up by a token %s', async (_, more) => {
   let cut = 0;
   clients.connected('id', principal(), 0, () => (cut += 1));
-  expect(await refusal(() => clients.connected('id', principal(more), 0, nothing))).toBe('UNAUTHENTICATED: the clientId belongs to another principal');
+  expect(await refusal(() => clients.connected('id', principal(more), 0, nothing))).toBe(
+    'UNAUTHENTICATED: the clientId belongs to another principal',
+  );
   expect(cut).toBe(0);
 });
 

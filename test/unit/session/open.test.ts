@@ -33,7 +33,7 @@ describe('an open', () => {
     expect(all.filter(({ created }) => created)).toHaveLength(1);
   });
 
-  test('of another tenant\'s session name makes another session', async () => {
+  test("of another tenant's session name makes another session", async () => {
     expect((await open('s', 'two', {}, globex)).id).not.toBe((await open('s')).id);
   });
 
@@ -53,7 +53,7 @@ describe('an open', () => {
     expect(harness.maker.peak).toBe(1);
   });
 
-  test('whose sandbox can\'t be made fails for everyone who waits, gives the quota back, and the next one works', async () => {
+  test("whose sandbox can't be made fails for everyone who waits, gives the quota back, and the next one works", async () => {
     harness = poolHarness({ perTenant: { sandboxes: 1 } });
     harness.maker.failure = new Error('no');
     const results = await Promise.allSettled([open('s'), open('s')]);
@@ -63,7 +63,7 @@ describe('an open', () => {
     expect(harness.audit.of('sandbox.open').map(({ outcome }) => outcome)).toEqual(['failed', 'done']);
   });
 
-  test('that can\'t be recorded leaves no sandbox behind', async () => {
+  test("that can't be recorded leaves no sandbox behind", async () => {
     harness.audit.isFull = true;
     await expect(open('s')).rejects.toThrow('ENOSPC');
     expect(harness.maker.alive).toEqual([]);
@@ -72,15 +72,39 @@ describe('an open', () => {
   });
 
   test.each<[string, () => Promise<unknown>, string]>([
-    ['for a tenant that is not the token\'s', () => open('s', 'one', { tenant: 'globex' }), 'FORBIDDEN: only operators may'],
-    ['under a token for another session', () => open('s', 'one', {}, principal({ session: 'other' })), 'FORBIDDEN: the token is for another session'],
-    ['by an operator of no tenant', () => open('s', 'one', {}, principal({ role: 'operator', tenant: null })), 'INVALID_REQUEST: the operator token names none'],
+    ["for a tenant that is not the token's", () => open('s', 'one', { tenant: 'globex' }), 'FORBIDDEN: only operators may'],
+    [
+      'under a token for another session',
+      () => open('s', 'one', {}, principal({ session: 'other' })),
+      'FORBIDDEN: the token is for another session',
+    ],
+    [
+      'by an operator of no tenant',
+      () => open('s', 'one', {}, principal({ role: 'operator', tenant: null })),
+      'INVALID_REQUEST: the operator token names none',
+    ],
     ['as participant of a session nobody has opened', () => open('s', 'one', { role: 'participant' }), 'NOT_FOUND: it is not open'],
     ['as observer of a session nobody has opened', () => open('s', 'one', { role: 'observer' }), 'NOT_FOUND: it is not open'],
-    ['as controller with an observer\'s token', () => open('s', 'one', {}, principal({ role: 'observer' })), 'FORBIDDEN: the token is an observer\'s'],
-    ['as participant with an observer\'s token', () => open('s', 'one', { role: 'participant' }, principal({ role: 'observer' })), 'FORBIDDEN: the token is an observer\'s'],
-    ['as controller with a read-only token', () => open('s', 'one', {}, principal({ isReadOnly: true })), 'FORBIDDEN: the token is read-only'],
-    ['as controller with an operator\'s read-only token', () => open('s', 'one', {}, principal({ role: 'operator', isReadOnly: true })), 'FORBIDDEN: the token is read-only'],
+    [
+      "as controller with an observer's token",
+      () => open('s', 'one', {}, principal({ role: 'observer' })),
+      "FORBIDDEN: the token is an observer's",
+    ],
+    [
+      "as participant with an observer's token",
+      () => open('s', 'one', { role: 'participant' }, principal({ role: 'observer' })),
+      "FORBIDDEN: the token is an observer's",
+    ],
+    [
+      'as controller with a read-only token',
+      () => open('s', 'one', {}, principal({ isReadOnly: true })),
+      'FORBIDDEN: the token is read-only',
+    ],
+    [
+      "as controller with an operator's read-only token",
+      () => open('s', 'one', {}, principal({ role: 'operator', isReadOnly: true })),
+      'FORBIDDEN: the token is read-only',
+    ],
   ])('is refused %s', async (_, call, why) => {
     expect(await refusal(call())).toBe(why);
     expect(harness.maker.made).toEqual([]);
@@ -117,7 +141,7 @@ describe('an open', () => {
 });
 
 describe('the lease', () => {
-  test('is one client\'s: another one is SESSION_BUSY at once, and may join', async () => {
+  test("is one client's: another one is SESSION_BUSY at once, and may join", async () => {
     const { id } = await open('s');
     expect(await refusal(open('s', 'two'))).toBe('SESSION_BUSY: another connection holds it');
     expect(await open('s', 'two', { role: 'participant' })).toMatchObject({ id, role: 'participant', created: false });

@@ -31,15 +31,18 @@ describe('a connection that opened the session', () => {
     expect(await may(need)).toBe(why);
   });
 
-  test.each<Need>(['watch', 'work', 'control'])('as its controller may %s while it holds the lease, and is fenced off when it does not', async (need) => {
-    roles.add(session.id, 'controller');
-    session.controller = 'me';
-    expect(await may(need)).toBe('no error');
-    session.controller = 'another';
-    expect(await may(need)).toBe('LEASE_LOST: another connection took it over');
-    session.controller = 'me';
-    expect(await may(need)).toBe('no error');
-  });
+  test.each<Need>(['watch', 'work', 'control'])(
+    'as its controller may %s while it holds the lease, and is fenced off when it does not',
+    async (need) => {
+      roles.add(session.id, 'controller');
+      session.controller = 'me';
+      expect(await may(need)).toBe('no error');
+      session.controller = 'another';
+      expect(await may(need)).toBe('LEASE_LOST: another connection took it over');
+      session.controller = 'me';
+      expect(await may(need)).toBe('no error');
+    },
+  );
 
   test('as controller and participant works on as participant after it lost the lease', async () => {
     roles.add(session.id, 'controller');
@@ -74,7 +77,7 @@ describe('a connection that did not open it', () => {
     expect(await may('control')).toBe('no error');
   });
 
-  test('and is an operator\'s may watch and end it, and joins to work', async () => {
+  test("and is an operator's may watch and end it, and joins to work", async () => {
     expect(await may('watch', operator)).toBe('no error');
     expect(await may('control', operator)).toBe('no error');
     expect(await may('work', operator)).toBe('INVALID_REQUEST: this connection has not opened it');

@@ -1,7 +1,16 @@
 // Ending: what a full pool closes and what never, and that nothing is left of what ended.
 
 import { beforeEach, describe, expect, test } from 'vitest';
-import { asRunning, FakeMaker, FakeSandbox, openRequest, poolHarness, principal, refusal, type PoolHarness } from '../../support/fake-sandbox.ts';
+import {
+  asRunning,
+  FakeMaker,
+  FakeSandbox,
+  openRequest,
+  poolHarness,
+  principal,
+  refusal,
+  type PoolHarness,
+} from '../../support/fake-sandbox.ts';
 import { settled } from '../../support/fake-clock.ts';
 
 const acme = principal();
@@ -230,7 +239,10 @@ describe('a pool that stops', () => {
     await settled();
     gate.resolve();
     await draining;
-    expect(harness.maker.made.map(({ isDetached, closed }) => [isDetached, closed === null])).toEqual([[true, true], [false, false]]);
+    expect(harness.maker.made.map(({ isDetached, closed }) => [isDetached, closed === null])).toEqual([
+      [true, true],
+      [false, false],
+    ]);
   });
 });
 

@@ -21,7 +21,9 @@ test.each<[keyof Limits, number]>([
   const third = ceiling / 3;
   const release = quotas.reserve(acme, limits({ [key]: key === 'cpus' ? 0.1 : Math.floor(third) }));
   quotas.reserve(acme, limits({ [key]: key === 'cpus' ? 0.2 : ceiling - Math.floor(third) }));
-  expect(await refusal(() => quotas.reserve(acme, limits({ [key]: 0.05 })))).toBe(`QUOTA_EXCEEDED: quota ${key} of tenant acme is ${ceiling}, in use ${ceiling}, asked 0.05`);
+  expect(await refusal(() => quotas.reserve(acme, limits({ [key]: 0.05 })))).toBe(
+    `QUOTA_EXCEEDED: quota ${key} of tenant acme is ${ceiling}, in use ${ceiling}, asked 0.05`,
+  );
   expect(await refusal(() => quotas.reserve(globex, limits({ [key]: ceiling })))).toBe('no error');
   release();
   release();
@@ -32,7 +34,7 @@ test.each<[keyof Limits, number]>([
 test('what is refused by the host takes nothing from the tenant', async () => {
   const quotas = new Quotas({ perTenant: { sandboxes: 1 }, host: { cpus: 1 } });
   const release = quotas.reserve(globex, limits({ cpus: 1 }));
-  expect(await refusal(() => quotas.reserve(acme, limits({ cpus: 1 })))).toBe('CAPACITY: the host\'s cpus ceiling 1 is reached');
+  expect(await refusal(() => quotas.reserve(acme, limits({ cpus: 1 })))).toBe("CAPACITY: the host's cpus ceiling 1 is reached");
   release();
   expect(await refusal(() => quotas.reserve(acme, limits({ cpus: 1 })))).toBe('no error');
 });
