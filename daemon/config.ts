@@ -1,7 +1,6 @@
 // Configuration: one schema for the file and the environment. Every problem is listed, nothing is guessed,
 // and a key that this release does not enforce does not exist.
 
-import { readFileSync } from 'node:fs';
 import { isAbsolute } from 'node:path';
 import { z } from 'zod';
 import { DEFAULT_LIMITS, Limits } from '../client/protocol/limits.ts';
@@ -11,7 +10,7 @@ import { parseCidr } from './egress/cidr.ts';
 import { DEFAULT_EGRESS_LIMITS, EgressLimits } from './egress/messages.ts';
 import { parseNameServer } from './egress/name-server.ts';
 import { parseHostPattern } from './policy/host-pattern.ts';
-import { BUILT_IN_PROFILES, DEFAULT_PROFILE, ProfileTable } from './policy/profiles.ts';
+import { DEFAULT_PROFILE, ProfileTable } from './policy/profiles.ts';
 
 const AbsolutePath = z.string().max(4096).refine(isAbsolute, 'must be an absolute path');
 const Listen = z.string().regex(/^(\[[0-9a-f:]+\]|[a-z0-9.-]+):\d{1,5}$/i, 'must be HOST:PORT');
@@ -190,118 +189,7 @@ export const Config = z
   });
 export type Config = z.infer<typeof Config>;
 
-/** Environment names that are not configuration keys. */
-const OTHER_VARIABLES = new Set(['CLOISTER_URL', 'CLOISTER_TOKEN', 'CLOISTER_CONFIG']);
-
 function isNeverAllowed(text: string): boolean {
   const cidr = parseCidr(text);
   return cidr !== null && neverAllowed(cidr) !== null;
-}
-
-export class ConfigError extends Error {
-  readonly problems: readonly string[];
-  constructor(problems: readonly string[]) {
-    super(`Cannot use the configuration:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`);
-    this.name = 'ConfigError';
-    this.problems = problems;
-  }
-}
-
-export interface ConfigSources {
-  /** `--config`, or undefined. */
-  readonly file: string | undefined;
-  readonly env: Readonly<Record<string, string | undefined>>;
-  /** Command-line options, strongest. */
-  readonly options: Readonly<Record<string, unknown>>;
-}
-
-/** File, then CLOISTER_* variables, then options. Throws ConfigError with every problem. */
-export function loadConfig(sources: ConfigSources): Config {
-  const problems: string[] = [];
-  const merged = sources.file === undefined ? {} : readFile(sources.file, problems);
-  for (const [name, value] of Object.entries(sources.env)) {
-    if (!name.startsWith('CLOISTER_') || name.startsWith('CLOISTER_TEST_') || OTHER_VARIABLES.has(name) || value === undefined) continue;
-    const found = pathOf(name.slice('CLOISTER_'.length), Config);
-    if (found === null) problems.push(`${name}: no such key`);
-    else setPath(merged, found.path, parseValue(value, found.schema));
-  }
-  for (const [key, value] of Object.entries(sources.options)) if (value !== undefined) merged[key] = value;
-  const parsed = Config.safeParse(merged);
-  if (!parsed.success) problems.push(...parsed.error.issues.map((issue) => `${issue.path.join('.') || '(top)'}: ${issue.message}`));
-  else problems.push(...contradictions(parsed.data));
-  if (problems.length > 0 || !parsed.success) throw new ConfigError(problems);
-  return parsed.data;
-}
-
-/** Values that are fine by themselves and could not work together: found now, not at the first session. */
-function contradictions({ engine, images, profiles, defaults, ceilings, workspace }: Config): string[] {
-  const problems: string[] = [];
-  if (!Object.hasOwn(BUILT_IN_PROFILES, defaults.profile) && !Object.hasOwn(profiles, defaults.profile))
-    problems.push(`defaults.profile: ${defaults.profile} is neither built in nor in profiles`);
-  if (defaults.image !== 'base' && !Object.hasOwn(images.allow, defaults.image))
-    problems.push(`defaults.image: ${defaults.image} is not in images.allow`);
-  if (!engine.runtimes.includes(engine.runtime)) problems.push(`engine.runtime: ${engine.runtime} is not in engine.runtimes`);
-  if (workspace.uidRange[0] > workspace.uidRange[1]) problems.push('workspace.uidRange: the first uid is above the last');
-  for (const key of Object.keys(defaults.limits) as (keyof Limits)[]) {
-    const [value, maximum] = [defaults.limits[key], ceilings.perSandbox[key]];
-    if (value !== undefined && maximum !== undefined && value > maximum)
-      problems.push(`defaults.limits.${key}: ${value} is above ceilings.perSandbox.${key}, ${maximum}`);
-  }
-  return problems;
-}
-
-function readFile(path: string, problems: string[]): Record<string, unknown> {
-  try {
-    return z.record(z.string(), z.unknown()).parse(JSON.parse(readFileSync(path, 'utf8')));
-  } catch (error) {
-    const cause =
-      error instanceof z.ZodError ? 'is not a JSON object' : error instanceof Error ? error.message.split('\n')[0] : 'unreadable';
-    problems.push(`${path}: ${cause}`);
-    return {};
-  }
-}
-
-/** `POOL_MAX_SESSIONS` -> pool.maxSessions: the words are matched against the schema's keys. */
-function pathOf(words: string, schema: unknown): { readonly path: string[]; readonly schema: unknown } | null {
-  const shape = shapeOf(schema);
-  if (shape === null) return null;
-  for (const key of Object.keys(shape)) {
-    const screaming = key.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase();
-    if (words === screaming) return { path: [key], schema: shape[key] };
-    if (words.startsWith(`${screaming}_`)) {
-      const rest = pathOf(words.slice(screaming.length + 1), shape[key]);
-      if (rest !== null) return { path: [key, ...rest.path], schema: rest.schema };
-    }
-  }
-  return null;
-}
-
-function shapeOf(schema: unknown): Record<string, unknown> | null {
-  if (schema instanceof z.ZodObject) return schema.shape;
-  if (schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault || schema instanceof z.ZodOptional) return shapeOf(schema.unwrap());
-  if (schema instanceof z.ZodPipe) return shapeOf(schema.in);
-  return null;
-}
-
-function setPath(target: Record<string, unknown>, path: readonly string[], value: unknown): void {
-  const [head, ...rest] = path;
-  if (head === undefined) return;
-  if (rest.length === 0) {
-    target[head] = value;
-    return;
-  }
-  const next = target[head];
-  const child: Record<string, unknown> = typeof next === 'object' && next !== null ? { ...next } : {};
-  target[head] = child;
-  setPath(child, rest, value);
-}
-
-/** JSON, or the text itself where the key takes text: a name like `1` or `true` stays one. */
-function parseValue(text: string, schema: unknown): unknown {
-  if (schema instanceof z.ZodType && schema.safeParse(text).success) return text;
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    return text;
-  }
 }

@@ -1,15 +1,11 @@
 // The composition root: everything that exists, wired by hand, in the order it starts. Stopping is the reverse.
 
-import { getServers } from 'node:dns';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { SandboxError } from '../client/protocol/errors.ts';
 import { Routes } from './admin/routes.ts';
 import { loadSigningKeys, verifyToken } from './auth/token.ts';
 import type { Config } from './config.ts';
 import { openEngine } from './container/open-engine.ts';
-import { EgressProcess } from './egress/egress-process.ts';
-import { parseNameServer } from './egress/name-server.ts';
 import { SpoolStore } from './exec/spool-store.ts';
 import type { Connection } from './gateway/connection.ts';
 import { createDispatch } from './gateway/handlers.ts';
@@ -17,11 +13,13 @@ import { previewKey } from './gateway/ports/preview-pass.ts';
 import { PreviewServer } from './gateway/ports/preview-server.ts';
 import { RefusalRecord } from './gateway/refusal-record.ts';
 import { Gateway } from './gateway/server.ts';
+import { splitAddress } from './listen-address.ts';
 import { writeFileAtomic } from './observe/atomic-file.ts';
 import { AuditLog } from './observe/audit-log.ts';
 import { type Clock, systemClock } from './observe/clock.ts';
 import type { Log } from './observe/log.ts';
 import { lockStateDir } from './observe/state-lock.ts';
+import { openEgress } from './open-egress.ts';
 import type { PolicySource } from './policy/grant-policy.ts';
 import { Confirmations } from './session/confirmations.ts';
 import { ClientRegistry } from './session/client-registry.ts';
@@ -136,7 +134,7 @@ export async function startDaemon(config: Config, environment: DaemonEnvironment
         return connection !== undefined;
       },
     });
-    const egress = startableEgress(config, clock, log);
+    const egress = openEgress(config, clock, log);
     undo.push(() => egress.stop());
     const factory = new SandboxFactory({
       driver: engine.driver,
@@ -297,28 +295,4 @@ export async function startDaemon(config: Config, environment: DaemonEnvironment
     await undoAll(hasSandboxes ? 'keep' : 'close');
     throw error;
   }
-}
-
-/** Nothing of it runs until a sandbox has a way out. */
-function startableEgress({ egress }: Config, clock: Clock, log: Log): EgressProcess {
-  const servers = (egress.resolver.length > 0 ? egress.resolver : getServers()).map(parseNameServer).filter((server) => server !== null);
-  if (egress.allowPrivate.length > 0) log.warn({ allowPrivate: egress.allowPrivate }, 'sandboxes may reach these private ranges');
-  return new EgressProcess({
-    configuration: {
-      identity: { uid: egress.uid, gid: egress.uid },
-      servers: servers.slice(0, 8),
-      allowPrivate: egress.allowPrivate,
-      blocklistExtra: egress.blocklistExtra,
-      limits: egress.limits,
-    },
-    clock,
-    log,
-  });
-}
-
-function splitAddress(listen: string): { readonly host: string; readonly port: number } {
-  const at = listen.lastIndexOf(':');
-  const port = Number(listen.slice(at + 1));
-  if (port > 65_535) throw new SandboxError('INVALID_REQUEST', `Cannot listen on ${listen}: ${port} is not a port`);
-  return { host: listen.slice(0, at), port };
 }

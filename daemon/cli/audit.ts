@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander';
 import type { CliContext } from '../../client/cli/index.ts';
-import { loadConfig } from '../config.ts';
+import { loadConfig } from '../load-config.ts';
 import { verifyAuditLog } from '../observe/audit-verify.ts';
 import { auditPathOf } from '../state-dir.ts';
 import type { CliProcess } from './context.ts';

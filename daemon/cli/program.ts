@@ -3,7 +3,7 @@
 import { Command, CommanderError } from 'commander';
 import { ClientError, type Cloister, SandboxError } from '../../client/index.ts';
 import { addClientCommands, type CliContext } from '../../client/cli/index.ts';
-import { ConfigError } from '../config.ts';
+import { ConfigError } from '../load-config.ts';
 import { SetupError } from '../setup/setup-error.ts';
 import type { CliProcess } from './context.ts';
 import { connectLocally, type LocalConnection } from './local-daemon.ts';

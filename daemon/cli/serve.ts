@@ -1,7 +1,7 @@
 // `cloister serve`: the daemon in the foreground. One line of JSON on stdout when ready; logs go to stderr.
 
 import type { Command } from 'commander';
-import { loadConfig } from '../config.ts';
+import { loadConfig } from '../load-config.ts';
 import { startDaemon } from '../daemon.ts';
 import type { CliProcess } from './context.ts';
 

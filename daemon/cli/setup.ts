@@ -3,7 +3,7 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import type { CliContext } from '../../client/cli/index.ts';
-import { loadConfig } from '../config.ts';
+import { loadConfig } from '../load-config.ts';
 import { runSetup } from '../setup/run-setup.ts';
 import { prepareStateDir } from '../state-dir.ts';
 import type { CliProcess } from './context.ts';

@@ -7,7 +7,7 @@ import { SessionName, TenantName } from '../../client/protocol/names.ts';
 import { Role } from '../../client/protocol/requests.ts';
 import { parseDuration } from '../../client/cli/duration.ts';
 import { createToken, loadSigningKeys } from '../auth/token.ts';
-import { loadConfig } from '../config.ts';
+import { loadConfig } from '../load-config.ts';
 import { keyPathOf, prepareStateDir } from '../state-dir.ts';
 import type { CliProcess } from './context.ts';
 

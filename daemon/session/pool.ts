@@ -7,37 +7,17 @@ import type { SandboxId, SessionName, TenantName } from '../../client/protocol/n
 import type { ListRequest, OpenRequest, OpenResult, WorkspaceRetention } from '../../client/protocol/session.ts';
 import { assertMayOpenAs, maySee, tenantOf } from '../auth/access.ts';
 import type { Principal } from '../auth/principal.ts';
-import type { AuditLog } from '../observe/audit-log.ts';
-import type { Clock } from '../observe/clock.ts';
-import type { Log } from '../observe/log.ts';
-import { grantPolicy, type PolicySource } from '../policy/grant-policy.ts';
+import { grantPolicy } from '../policy/grant-policy.ts';
 import { EndedSessions } from './ended-sessions.ts';
 import { chooseVictim } from './eviction.ts';
 import { assertSamePolicy, takeLease } from './lease.ts';
-import type { Quotas } from './quota.ts';
 import { recordAnyway } from './record-anyway.ts';
-import type { SandboxMaker, SandboxOrder } from './running-sandbox.ts';
+import type { PoolOptions } from './pool-options.ts';
+import type { SandboxOrder } from './running-sandbox.ts';
+import { isListed } from './listing.ts';
 import { makeSandbox } from './make-sandbox.ts';
 import { newSandboxId } from './sandbox-id.ts';
 import { Session } from './session.ts';
-
-export interface PoolOptions {
-  readonly maker: SandboxMaker;
-  readonly policySource: () => PolicySource;
-  readonly quotas: Quotas;
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly audit: AuditLog;
-  readonly maxSessions: number;
-  readonly ttlMs: number | null;
-  readonly sweepMs: number;
-  readonly leaseGraceMs: number;
-  readonly creating: number;
-  /** Told of every session that ended. */
-  readonly onEnded: (session: Session, reason: string) => void;
-  /** Told of a controller that lost its lease to another client. */
-  readonly onLeaseLost: (session: Session, formerClientId: string) => void;
-}
 
 interface Entry {
   readonly session: Session;
@@ -135,13 +115,7 @@ export class SessionPool {
   }
 
   list(request: ListRequest, principal: Principal): Session[] {
-    const wanted = Object.entries(request.labels ?? {});
-    return [...this.#byId.values()]
-      .map((entry) => entry.session)
-      .filter((session) => maySee(principal, session.tenant, session.session))
-      .filter((session) => request.tenant === undefined || session.tenant === request.tenant)
-      .filter((session) => request.state === undefined || session.info().state === request.state)
-      .filter((session) => wanted.every(([name, value]) => session.labels[name] === value));
+    return [...this.#byId.values()].map((entry) => entry.session).filter((session) => isListed(session, request, principal));
   }
 
   /** Ends a session; the promise settles when nothing of it is left. Idempotent. */
@@ -278,23 +252,17 @@ export class SessionPool {
     session.ending(state, reason);
     this.#ended.add(session, state === 'failed' ? 'SANDBOX_FAILED' : 'SESSION_EXPIRED', reason);
     onEnded(session, reason);
-    let failure: unknown;
+    let outcome = 'done';
     try {
       await session.runningSandbox?.close(workspace ?? session.retain, reason);
     } catch (error) {
-      failure = error;
+      outcome = 'failed';
       log.error({ sandboxId: session.id, err: error }, 'sandbox not fully removed');
     }
     session.closed();
     this.#forget(entry);
-    recordAnyway(this.#options, {
-      kind: 'sandbox.close',
-      tenant: session.tenant,
-      session: session.session,
-      sandboxId: session.id,
-      reason,
-      outcome: failure === undefined ? 'done' : 'failed',
-    });
+    const { id: sandboxId, tenant, session: name } = session;
+    recordAnyway(this.#options, { kind: 'sandbox.close', tenant, session: name, sandboxId, reason, outcome });
   }
 
   /** A place for one more: null if there is one, else the end of the session whose place it gets, each of one only. */
@@ -304,8 +272,8 @@ export class SessionPool {
     let leaving = entries.find((entry) => entry.closing !== null && !entry.hasSuccessor);
     if (leaving === undefined) {
       const victim = chooseVictim(entries.map((entry) => entry.session));
-      leaving = entries.find((entry) => entry.session === victim);
       void this.close(victim, 'evicted to make room');
+      leaving = this.#byId.get(victim.id);
     }
     if (leaving === undefined) return null;
     leaving.hasSuccessor = true;
@@ -314,18 +282,14 @@ export class SessionPool {
 
   #scheduleSweep(): void {
     this.#stopSweep = this.#options.clock.after(this.#options.sweepMs, () => {
-      this.#sweep();
+      const now = this.#options.clock.now();
+      for (const { session, closing } of this.#byId.values()) {
+        session.expireLease(now, this.#options.leaseGraceMs);
+        const reason = session.dueReason(now);
+        if (reason !== null && closing === null) void this.close(session, reason);
+      }
       this.#scheduleSweep();
     });
-  }
-
-  #sweep(): void {
-    const now = this.#options.clock.now();
-    for (const entry of this.#byId.values()) {
-      entry.session.expireLease(now, this.#options.leaseGraceMs);
-      const reason = entry.session.dueReason(now);
-      if (reason !== null && entry.closing === null) void this.close(entry.session, reason);
-    }
   }
 }
 

@@ -46,7 +46,10 @@ async function runInStockContainer(files: ReadonlyMap<string, Buffer>, uid: numb
     await runToEnd(
       daemon.driver,
       {
-        Image: process.env['CLOISTER_TEST_IMAGE'] ?? '', User: `${uid}:${uid}`, Entrypoint: ['python3', '-u', '/workspace/run.py', '/workspace/verdicts.json'], WorkingDir: '/workspace',
+        Image: process.env['CLOISTER_TEST_IMAGE'] ?? '',
+        User: `${uid}:${uid}`,
+        Entrypoint: ['python3', '-u', '/workspace/run.py', '/workspace/verdicts.json'],
+        WorkingDir: '/workspace',
         HostConfig: { Mounts: [{ Type: 'bind', Source: dir, Target: '/workspace' }] },
       },
       `cloister-test-cpython-${uid}`,
@@ -65,7 +68,8 @@ test('none fails in a sandbox', () => {
 
 test('each module has run, and as many tests as in a stock container', () => {
   for (const module of MODULES) {
-    const runIn = (verdicts: Verdicts): number => Object.entries(verdicts).filter(([id, verdict]) => id.includes(`${module}.`) && isRun(verdict)).length;
+    const runIn = (verdicts: Verdicts): number =>
+      Object.entries(verdicts).filter(([id, verdict]) => id.includes(`${module}.`) && isRun(verdict)).length;
     expect(runIn(sandboxed), module).toBeGreaterThan(0);
   }
   expect(Object.keys(sandboxed).toSorted()).toEqual(Object.keys(stock).toSorted());
@@ -73,6 +77,10 @@ test('each module has run, and as many tests as in a stock container', () => {
 
 test('what is skipped in one and not in the other is known, with its reason', () => {
   const different = Object.keys(stock).filter((id) => isRun(stock[id]) !== isRun(sandboxed[id]));
-  expect(different.map((id) => `${id}: ${sandboxed[id] ?? 'absent'} | ${stock[id] ?? 'absent'}`).filter((line) => !Object.keys(DIFFERENT).some((id) => line.startsWith(`${id}:`)))).toEqual([]);
+  expect(
+    different
+      .map((id) => `${id}: ${sandboxed[id] ?? 'absent'} | ${stock[id] ?? 'absent'}`)
+      .filter((line) => !Object.keys(DIFFERENT).some((id) => line.startsWith(`${id}:`))),
+  ).toEqual([]);
   expect(different.toSorted()).toEqual(Object.keys(DIFFERENT).toSorted());
 });

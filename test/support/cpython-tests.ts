@@ -42,7 +42,9 @@ export async function testFiles(cacheDir: string): Promise<ReadonlyMap<string, B
   const names = [...MODULES.map((name) => `${name}.py`), ...DATA];
   const files = new Map<string, Buffer>([['run.py', Buffer.from(RUNNER)]]);
   for (const name of names) {
-    const inside = name.endsWith('.py') ? [name] : (await readdir(join(root, name))).filter((file) => file.endsWith('.py')).map((file) => `${name}/${file}`);
+    const inside = name.endsWith('.py')
+      ? [name]
+      : (await readdir(join(root, name))).filter((file) => file.endsWith('.py')).map((file) => `${name}/${file}`);
     for (const file of inside) files.set(`test/${file}`, await readFile(join(root, file)));
   }
   return files;

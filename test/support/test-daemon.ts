@@ -10,7 +10,7 @@ import { type ConnectOptions, Cloister } from '../../client/index.ts';
 import { SessionName, TenantName } from '../../client/protocol/names.ts';
 import type { Role } from '../../client/protocol/requests.ts';
 import { createToken, loadSigningKeys } from '../../daemon/auth/token.ts';
-import { loadConfig } from '../../daemon/config.ts';
+import { loadConfig } from '../../daemon/load-config.ts';
 import { DockerDriver } from '../../daemon/container/docker-driver.ts';
 import type { ContainerDriver } from '../../daemon/container/driver.ts';
 import { startDaemon } from '../../daemon/daemon.ts';

@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { Config, ConfigError, loadConfig } from '../../../daemon/config.ts';
+import { Config } from '../../../daemon/config.ts';
+import { ConfigError, loadConfig } from '../../../daemon/load-config.ts';
 
 let directory: string;
 beforeAll(() => {

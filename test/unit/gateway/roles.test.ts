@@ -215,65 +215,6 @@ describe('a participant that vanishes', () => {
   });
 });
 
-describe('denials are on record', () => {
-  test.each<[string, () => Promise<Client>, string, object, object]>([
-    ['a role that does not allow it', () => join('observer'), 'files.stat', { path: 'a' }, { code: 'FORBIDDEN' }],
-    [
-      'a token that does not allow it',
-      () => here.greet(principal({ role: 'observer' })),
-      'close',
-      {},
-      { code: 'FORBIDDEN', role: 'observer' },
-    ],
-    [
-      "another tenant's sandbox",
-      () => here.greet(principal({ tenant: 'globex' })),
-      'exec.list',
-      {},
-      { code: 'NOT_FOUND', tenant: 'globex' },
-    ],
-    [
-      'a lost lease',
-      async () => (await join('controller', principal(), { takeover: true }), controller),
-      'files.stat',
-      { path: 'a' },
-      { code: 'LEASE_LOST' },
-    ],
-  ])('%s', async (_, connect, op, params, entry) => {
-    const client = await connect();
-    await client.outcome(op, { sandbox: id, ...params });
-    expect(here.audit.of('denied')).toMatchObject([{ op, sandboxId: id, tokenId: 'token-1', ...entry }]);
-  });
-
-  test('a quota', async () => {
-    here = gate({ perTenant: { sandboxes: 1 } });
-    const client = await here.greet();
-    await client.call('open', { session: 'a' });
-    await client.outcome('open', { session: 'b' });
-    expect(here.audit.of('denied')).toMatchObject([{ op: 'open', session: 'b', code: 'QUOTA_EXCEEDED', tenant: 'acme' }]);
-  });
-
-  test('and a full audit log does not change the answer', async () => {
-    const observer = await join('observer');
-    here.audit.isFull = true;
-    expect(await observer.outcome('files.stat', { sandbox: id, path: 'a' })).toBe('FORBIDDEN: this connection opened it as observer');
-  });
-});
-
-describe('a command is on record before it starts', () => {
-  test("and one that can't be recorded does not start", async () => {
-    here.audit.isFull = true;
-    expect(await controller.outcome('exec.start', { sandbox: id, execId: 'x', command: 'id' })).toMatch(/^INTERNAL/);
-    expect(here.maker.made[0]?.execs.list()).toEqual([]);
-  });
-
-  test('also one that is refused, with its end', async () => {
-    await controller.outcome('exec.start', { sandbox: id, execId: 'x', command: 'id', cwd: '../..' });
-    expect(here.audit.of('exec.start')).toMatchObject([{ execId: 'x' }]);
-    expect(here.audit.of('exec.end')).toMatchObject([{ execId: 'x', outcome: 'refused', code: 'PATH_ESCAPES_WORKSPACE' }]);
-  });
-});
-
 test('a session that ends is told to everyone who opened it, and to nobody else', async () => {
   const [participant, stranger] = [await join('participant'), await here.greet()];
   await controller.call('close', { sandbox: id });
