@@ -143,7 +143,7 @@ export const Config = z
             z.array(z.string().refine((text) => parseNameServer(text) !== null, 'must be ADDRESS or ADDRESS:PORT')).max(8),
           )
           .default([]),
-        /** Ranges that are no public internet and that sandboxes may reach all the same, if their policy names the host. */
+        /** Ranges that are no public internet and that sandboxes may reach all the same, where their policy allows the host. */
         allowPrivate: z
           .array(
             z

@@ -29,8 +29,16 @@ export const ERROR_TABLE = {
     'Use a built-in profile (readonly, workspace-write-no-network, workspace-write) or one of the configuration.',
   ),
   POLICY_INVALID: row(400, 'never', 'Correct the policy; the message names the part that contradicts the profile.'),
-  ENFORCEMENT_MISMATCH: row(500, 'never', 'The kernel does not enforce what was granted; an operator should run cloister doctor.'),
-  ENGINE_UNAVAILABLE: row(503, 'later', 'The container engine does not answer; an operator should run cloister doctor.'),
+  ENFORCEMENT_MISMATCH: row(
+    500,
+    'never',
+    'The kernel does not enforce what was granted; an operator should read the log of the daemon, which names the difference.',
+  ),
+  ENGINE_UNAVAILABLE: row(
+    503,
+    'later',
+    'The container engine does not answer; an operator should look at it and at the log of the daemon.',
+  ),
   SANDBOX_FAILED: row(500, 'new-session', 'The sandbox ended unexpectedly; open the session again.'),
   PATH_ESCAPES_WORKSPACE: row(400, 'never', 'Use a path inside /workspace without symlinks that lead out of it.'),
   FILE_NOT_FOUND: row(404, 'never', 'Check the path; list() shows the directory.'),
