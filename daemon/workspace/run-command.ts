@@ -29,7 +29,7 @@ export class CommandError extends SandboxError {
   readonly stderr: string;
 
   constructor(message: string, stderr: string, options: { cause?: unknown } = {}) {
-    super('INTERNAL', message, { hint: "An operator should run cloister doctor; the message is the command's own.", cause: options.cause });
+    super('INTERNAL', message, { hint: "The message is the command's own; an operator should look at the host.", cause: options.cause });
     this.name = 'CommandError';
     this.stderr = stderr;
   }
