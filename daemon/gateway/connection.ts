@@ -11,7 +11,8 @@ import type { Log } from '../observe/log.ts';
 import type { ClientState } from '../session/client-registry.ts';
 import { OpenedRoles } from '../session/opened-roles.ts';
 import { IncomingStream } from './incoming-stream.ts';
-import { OutgoingStream } from './outgoing-stream.ts';
+import { FramePool } from './frame-pool.ts';
+import { MAX_FRAME_BYTES, OutgoingStream } from './outgoing-stream.ts';
 import { refusalText } from './refusal.ts';
 
 const HELLO_DEADLINE_MS = 10_000;
@@ -44,6 +45,7 @@ export class Connection {
   readonly disconnect = (): void => this.close(CLOSE_CODE.goingAway, 'resumed elsewhere');
   readonly #outgoing = new Map<number, OutgoingStream>();
   readonly #incoming = new Map<number, IncomingStream>();
+  readonly #frames = new FramePool(MAX_FRAME_BYTES);
   readonly #options: ConnectionOptions;
   readonly #timers: (() => void)[] = [];
   #lastHeardMs: number;
@@ -82,7 +84,7 @@ export class Connection {
 
   openOutgoing(id: number, offset: number): OutgoingStream {
     assertFree(this.#outgoing, id);
-    const stream = new OutgoingStream(id, this, offset);
+    const stream = new OutgoingStream(id, this, offset, this.#frames);
     this.#outgoing.set(id, stream);
     return stream;
   }
@@ -115,10 +117,13 @@ export class Connection {
     this.#sendText(event);
   }
 
-  sendFrame(frame: Uint8Array): Promise<void> | void {
+  sendFrame(frame: Uint8Array, onSent?: () => void): Promise<void> | void {
     const { socket } = this.#options;
     if (this.#isClosed) return;
-    socket.send(frame, { binary: true }, () => this.#releaseRoom());
+    socket.send(frame, { binary: true }, () => {
+      onSent?.();
+      this.#releaseRoom();
+    });
     if (socket.bufferedAmount < HIGH_WATER_BYTES) return;
     return new Promise((resolve) => this.#roomWaiters.push(resolve));
   }
@@ -239,6 +244,7 @@ export class Connection {
       if (clock.now() - this.#lastHeardMs > 3 * heartbeatMs) return socket.terminate();
       socket.ping();
       this.sendEvent({ event: 'heartbeat' });
+      this.#frames.rest();
       this.#beat(heartbeatMs);
     });
     this.#timers.push(cancel);

@@ -10,15 +10,19 @@ import {
   MAX_PAYLOAD_BYTES,
   writeFrameHeader,
 } from '../../client/protocol/frames.ts';
+import { FramePool } from './frame-pool.ts';
+
+export const MAX_FRAME_BYTES = FRAME_HEADER_BYTES + MAX_PAYLOAD_BYTES;
 
 export interface FrameSink {
-  /** Resolves when the socket has room for more, or is closed. */
-  sendFrame(frame: Uint8Array): Promise<void> | void;
+  /** Resolves when the socket has room for more, or is closed. `onSent`: the frame's memory is not read any more. */
+  sendFrame(frame: Uint8Array, onSent?: () => void): Promise<void> | void;
 }
 
 export class OutgoingStream {
   readonly id: number;
   readonly #sink: FrameSink;
+  readonly #pool: FramePool;
   #credit: number;
   #offset: number;
   #isStopped = false;
@@ -31,7 +35,8 @@ export class OutgoingStream {
   /** Until the socket has room again. */
   #room: Promise<void> | undefined;
 
-  constructor(id: number, sink: FrameSink, startOffset: number) {
+  constructor(id: number, sink: FrameSink, startOffset: number, pool = new FramePool(MAX_FRAME_BYTES)) {
+    this.#pool = pool;
     this.id = id;
     this.#sink = sink;
     this.#offset = startOffset;
@@ -98,14 +103,14 @@ export class OutgoingStream {
     this.#held = [];
     this.#heldBytes = 0;
     if (this.#isStopped || (bytes === 0 && flags === 0)) return;
-    const frame = Buffer.allocUnsafe(FRAME_HEADER_BYTES + bytes);
+    const frame = this.#pool.take(FRAME_HEADER_BYTES + bytes);
     writeFrameHeader(frame, FRAME_KIND.data, flags | (bytes > 0 && this.#isStderr ? FLAG_STDERR : 0), this.id, this.#offset - bytes);
     let at = FRAME_HEADER_BYTES;
     for (const piece of held) {
       frame.set(piece, at);
       at += piece.byteLength;
     }
-    const room = this.#sink.sendFrame(frame);
+    const room = this.#sink.sendFrame(frame, () => this.#pool.giveBack(frame));
     if (room === undefined) return;
     this.#room = room.finally(() => (this.#room = undefined));
   }

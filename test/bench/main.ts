@@ -20,11 +20,30 @@ import { parallel } from './workloads/parallel.ts';
 import { slowReader } from './workloads/slow-reader.ts';
 import { stream } from './workloads/stream.ts';
 
-const WORKLOADS = [execTrue, execEcho, coldOpen, parallel, drift, slowReader, stream, backlog, idleExecs, fileWriteSmall, fileReadSmall, fileWriteBig, fileReadBig];
+const WORKLOADS = [
+  execTrue,
+  execEcho,
+  coldOpen,
+  parallel,
+  drift,
+  slowReader,
+  stream,
+  backlog,
+  idleExecs,
+  fileWriteSmall,
+  fileReadSmall,
+  fileWriteBig,
+  fileReadBig,
+];
 const PACKAGE_ROOT = join(import.meta.dirname, '..', '..');
 
 const { values: options } = parseArgs({
-  options: { only: { type: 'string', multiple: true }, check: { type: 'boolean' }, quick: { type: 'boolean' }, profile: { type: 'string' } },
+  options: {
+    only: { type: 'string', multiple: true },
+    check: { type: 'boolean' },
+    quick: { type: 'boolean' },
+    profile: { type: 'string' },
+  },
 });
 const { only, quick: isQuick = false, check: isChecked = false, profile } = options;
 const chosen = WORKLOADS.filter(({ name }) => only?.includes(name) ?? true);
@@ -63,9 +82,13 @@ try {
     say(resultText(result));
   }
   const { budgets } = Budgets.parse(JSON.parse(await readFile(join(import.meta.dirname, 'budgets.json'), 'utf8')));
-  const judgements = budgets.filter((budget) => chosen.some(({ name }) => name === budget.workload)).map((budget) => judge(budget, results));
+  const judgements = budgets
+    .filter((budget) => chosen.some(({ name }) => name === budget.workload))
+    .map((budget) => judge(budget, results));
   say(judgementText(judgements));
-  const failed = judgements.filter(({ verdict, budget }) => (verdict === 'missed' || verdict === 'absent') && !(isQuick && budget.isAbsolute));
+  const failed = judgements.filter(
+    ({ verdict, budget }) => (verdict === 'missed' || verdict === 'absent') && !(isQuick && budget.isAbsolute),
+  );
   if (isChecked && failed.length > 0) exitCode = 1;
   const directory = join(import.meta.dirname, 'results');
   await mkdir(directory, { recursive: true });

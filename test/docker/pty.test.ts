@@ -1,10 +1,10 @@
 // Real programs on a terminal in a sandbox, and the command line's own terminal passed through to one.
 
-import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Execution, Sandbox } from '../../client/index.ts';
 import { eventually } from '../support/eventually.ts';
+import { inHostTerminal, type TerminalRun, type TerminalStep } from '../support/host-terminal.ts';
 import { startTestDaemon, type TestDaemon } from '../support/test-daemon.ts';
 
 const PACKAGE_ROOT = join(import.meta.dirname, '../..');
@@ -177,7 +177,7 @@ describe('programs that draw:', () => {
     await screen.type(' ', /46/);
     await screen.type('/^300\n', /300[^]*322/);
     await screen.type('G', /500/);
-    await screen.type('q', /\u001b\[\?1049l/);
+    await screen.type('q', /\[\?1049l/);
     expect(await execution).toMatchObject({ outcome: 'exited', exitCode: 0 });
   });
 
@@ -229,43 +229,11 @@ describe('programs that draw:', () => {
 });
 
 describe('the command line in a terminal of the host', () => {
-  /** Runs `cloister ARGS` in a pty that Python makes, types each line after its prompt was seen, answers screen and exit code. */
-  async function onHost(
-    args: readonly string[],
-    steps: readonly (readonly [string, string])[],
-  ): Promise<{ readonly screen: string; readonly code: number | null }> {
-    const driver = [
-      'import fcntl, json, os, pty, re, select, struct, sys, termios, time',
-      'steps = json.loads(sys.argv[1]); argv = sys.argv[2:]',
-      'pid, fd = pty.fork()',
-      'if pid == 0: os.execvp(argv[0], argv)',
-      'def size(rows, columns): fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))',
-      'size(33, 111)',
-      'screen = b""; mark = 0; limit = time.monotonic() + 50',
-      'while time.monotonic() < limit:',
-      '  if select.select([fd], [], [], 0.1)[0]:',
-      '    try: part = os.read(fd, 65536)',
-      '    except OSError: break',
-      '    if not part: break',
-      '    screen += part',
-      '  if steps and re.search(steps[0][0].encode(), screen[mark:], re.S):',
-      '    _, keys = steps.pop(0); mark = len(screen)',
-      '    if keys == "RESIZE": size(20, 90)',
-      '    else: os.write(fd, keys.encode())',
-      'else: os.kill(pid, 9)',
-      'status = os.waitpid(pid, 0)[1]',
-      'sys.stdout.buffer.write(screen); sys.exit(os.waitstatus_to_exitcode(status) & 255)',
-    ].join('\n');
-    const argv = ['-c', driver, JSON.stringify(steps), process.execPath, '--import', 'tsx', join(PACKAGE_ROOT, 'daemon/main.ts'), ...args];
-    const child = spawn('python3', argv, {
+  const onHost = async (args: readonly string[], steps: readonly TerminalStep[]): Promise<TerminalRun> =>
+    inHostTerminal([process.execPath, '--import', 'tsx', join(PACKAGE_ROOT, 'daemon/main.ts'), ...args], steps, {
       cwd: PACKAGE_ROOT,
       env: { ...process.env, CLOISTER_URL: daemon.url, CLOISTER_TOKEN: await daemon.token('acme'), TERM: 'xterm' },
-      stdio: ['ignore', 'pipe', 'inherit'],
     });
-    let screen = '';
-    for await (const part of child.stdout.setEncoding('utf8')) screen += part as string;
-    return { screen, code: child.exitCode ?? (await new Promise<number | null>((resolve) => child.on('exit', resolve))) };
-  }
 
   test('shell: keys, control characters, sizes and the exit code go through', async () => {
     const { screen, code } = await onHost(

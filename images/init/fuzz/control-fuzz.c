@@ -37,7 +37,7 @@ static uint8_t heard[512 * 1024];
 static size_t heard_bytes;
 static uint32_t answers; /* a hash of the types of the frames that came */
 
-static uint32_t lingering[IDS + 1]; /* of the last EXIT of each number */
+static uint32_t lingering[IDS + 1]; /* of the last EXIT of each number that was heard */
 
 static void hear(const struct frame *frame) {
   check(frame->type >= FRAME_HELLO && frame->type <= FRAME_SELF_REPORT, "init sends only what is its own to send");
@@ -78,6 +78,7 @@ static void hang_up(void) {
   if (phase != DOWN) disconnect();
   close_one(&daemon_fd);
   heard_bytes = 0;
+  memset(lingering, 0xff, sizeof lingering); /* an EXIT may be lost with the connection, and acknowledged all the same */
 }
 
 static void connect_to_daemon(void) {
@@ -211,11 +212,14 @@ static size_t put_frame(uint8_t *out, uint8_t type, uint32_t id, bool large) {
 static size_t make_stream(uint8_t *out) {
   size_t at = 0;
   bool large = world_random() % 64 == 0; /* enough to fill a window */
+  uint32_t only = 1 + world_random() % IDS;
   size_t most = large ? STREAM_BYTES - HEADER_BYTES - MAX_DATA : SMALL_BYTES - 1024;
   for (uint32_t frames = world_random() % 60; frames > 0 && at < most; frames--) {
     uint8_t type = (uint8_t)(world_random() % 4 == 0 ? FRAME_START : FRAME_START + world_random() % 17);
-    bool has_id = type < FRAME_PING;
-    at += put_frame(out + at, type, has_id ? 1 + world_random() % IDS : 0, large);
+    uint32_t id = large ? only : type < FRAME_PING ? 1 + world_random() % IDS : 0;
+    static const uint8_t floods[] = {FRAME_STDIN, FRAME_DIAL_DATA, FRAME_STDIN, FRAME_FILE_DATA, FRAME_START, FRAME_DIAL, FRAME_FILE, FRAME_STDIN};
+    if (large) type = floods[world_random() % sizeof floods];
+    at += put_frame(out + at, type, id, large);
   }
   return at;
 }

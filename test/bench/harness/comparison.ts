@@ -5,7 +5,14 @@ import { performance } from 'node:perf_hooks';
 import { seeded } from './statistics.ts';
 
 export type Unit = 'ms' | 'MB/s' | 'execs/s' | 'MiB' | 'ratio' | '%';
-export const IS_HIGHER_BETTER: Readonly<Record<Unit, boolean>> = { ms: false, 'MB/s': true, 'execs/s': true, MiB: false, ratio: false, '%': false };
+export const IS_HIGHER_BETTER: Readonly<Record<Unit, boolean>> = {
+  ms: false,
+  'MB/s': true,
+  'execs/s': true,
+  MiB: false,
+  ratio: false,
+  '%': false,
+};
 
 export interface Contender {
   readonly name: string;

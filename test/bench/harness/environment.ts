@@ -44,5 +44,8 @@ export async function captureEnvironment(docker: Docker, packageRoot: string): P
 }
 
 async function says(command: string, args: readonly string[]): Promise<string> {
-  return run(command, [...args]).then(({ stdout }) => stdout.trim(), () => 'absent');
+  return run(command, [...args]).then(
+    ({ stdout }) => stdout.trim(),
+    () => 'absent',
+  );
 }

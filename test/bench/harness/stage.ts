@@ -48,7 +48,9 @@ export async function openStage(packageRoot: string, scope: Scope, nodeOptions: 
   const flags = await hardenedFlags({ packageRoot, directory, uid: receipt.uid, limits: sandbox.limits });
   const docker = new Docker({ socketPath: daemon.engineSocket });
   const image = receipt.image.id;
-  const peerContainer = (await runDocker(daemon.engineSocket, ['run', '--detach', '--rm', '--init', ...flags, image, 'sleep', 'infinity'])).trim();
+  const peerContainer = (
+    await runDocker(daemon.engineSocket, ['run', '--detach', '--rm', '--init', ...flags, image, 'sleep', 'infinity'])
+  ).trim();
   scope.defer(() => runDocker(daemon.engineSocket, ['rm', '--force', peerContainer]));
   return { scope, packageRoot, daemon, client, sandbox, docker, flags, image, peerContainer, directory, open };
 }

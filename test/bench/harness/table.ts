@@ -23,7 +23,9 @@ export function judgementText(judgements: readonly Judgement[]): string {
     budget.workload,
     budget.peer === undefined ? 'ours' : `against ${budget.peer}`,
     bound(budget),
-    found === null ? 'not measured' : `found ${figure(found)}${interval === null ? '' : ` [${figure(interval.low)}, ${figure(interval.high)}]`}`,
+    found === null
+      ? 'not measured'
+      : `found ${figure(found)}${interval === null ? '' : ` [${figure(interval.low)}, ${figure(interval.high)}]`}`,
     budget.goal === undefined ? '' : `goal ${figure(budget.goal)}`,
   ]);
   return `\nfigures\n${aligned(rows)}`;
@@ -35,7 +37,8 @@ function bound({ advantageAtLeast, atMost, atLeast }: Judgement['budget']): stri
 }
 
 function cells({ contender, samples, median, p95, p99, advantage }: Row): string[] {
-  const better = advantage === undefined ? '' : `${figure(advantage.ratio)} x [${figure(advantage.interval.low)}, ${figure(advantage.interval.high)}]`;
+  const better =
+    advantage === undefined ? '' : `${figure(advantage.ratio)} x [${figure(advantage.interval.low)}, ${figure(advantage.interval.high)}]`;
   return [contender, String(samples), figure(median), figure(p95), figure(p99), better];
 }
 
@@ -45,5 +48,9 @@ function figure(value: number): string {
 
 function aligned(rows: readonly (readonly string[])[]): string {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  return rows.map((row) => `  ${row.map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0))).join('  ')}`.trimEnd()).join('\n');
+  return rows
+    .map((row) =>
+      `  ${row.map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0))).join('  ')}`.trimEnd(),
+    )
+    .join('\n');
 }

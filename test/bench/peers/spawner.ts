@@ -19,11 +19,18 @@ export async function startSpawner(stage: Stage): Promise<string> {
   const binary = join(directory, 'spawner');
   await run('gcc', ['-O2', '-static', '-Wall', '-Werror', '-o', binary, join(import.meta.dirname, 'spawner.c')]);
   const mount = ['--mount', `type=bind,src=${binary},dst=/spawner,readonly`];
-  const container = (await runDocker(daemon.engineSocket, ['run', '--detach', '--rm', ...flags, ...mount, image, '/spawner', '/workspace/spawner.sock'])).trim();
+  const container = (
+    await runDocker(daemon.engineSocket, ['run', '--detach', '--rm', ...flags, ...mount, image, '/spawner', '/workspace/spawner.sock'])
+  ).trim();
   scope.defer(() => runDocker(daemon.engineSocket, ['rm', '--force', container]));
   const socketPath = join(directory, 'workspace', 'spawner.sock');
   const deadline = performance.now() + START_LIMIT_MS;
-  while (!(await stat(socketPath).then(() => true, () => false))) {
+  while (
+    !(await stat(socketPath).then(
+      () => true,
+      () => false,
+    ))
+  ) {
     if (performance.now() > deadline) throw new Error('Cannot start the spawner: its socket did not appear');
     await setTimeout(20);
   }

@@ -13,7 +13,11 @@ export function tarFile(name: string, content: Uint8Array, uid: number): Buffer 
   octal(0, 136, 12);
   header.write('        0', 148, 'latin1');
   header.write('ustar\u000000', 257, 'latin1');
-  octal(header.reduce((sum, byte) => sum + byte, 0), 148, 7);
+  octal(
+    header.reduce((sum, byte) => sum + byte, 0),
+    148,
+    7,
+  );
   const padding = (BLOCK_BYTES - (content.byteLength % BLOCK_BYTES)) % BLOCK_BYTES;
   return Buffer.concat([header, content, Buffer.alloc(padding + 2 * BLOCK_BYTES)]);
 }

@@ -23,8 +23,16 @@ export const execTrue: Workload = {
     const contenders: Contender[] = [
       { name: 'cloister', perRound: 5, sample: async () => expectSuccess(await sandbox.exec(['true'])) },
       { name: 'dockerode exec', sample: async () => expectZero((await dockerodeExec(docker, peerContainer, ['true'])).exitCode) },
-      { name: 'docker exec', perRound: 0.5, sample: async () => void (await runDocker(daemon.engineSocket, ['exec', peerContainer, 'true'])) },
-      { name: 'docker run', perRound: 0.2, sample: async () => void (await runDocker(daemon.engineSocket, ['run', '--rm', ...flags, image, 'true'])) },
+      {
+        name: 'docker exec',
+        perRound: 0.5,
+        sample: async () => void (await runDocker(daemon.engineSocket, ['exec', peerContainer, 'true'])),
+      },
+      {
+        name: 'docker run',
+        perRound: 0.2,
+        sample: async () => void (await runDocker(daemon.engineSocket, ['run', '--rm', ...flags, image, 'true'])),
+      },
       { name: 'bubblewrap', perRound: 2, sample: () => bubblewrap(['true']) },
       { name: 'same hops', perRound: 5, sample: () => hops.run() },
       { name: 'bare spawner', perRound: 5, sample: () => spawner.run() },

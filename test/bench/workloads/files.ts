@@ -16,7 +16,8 @@ export const fileWriteSmall: Workload = {
   name: 'file write 4 KiB',
   unit: 'ms',
   what: 'one whole file of 4 KiB',
-  run: async (stage, { isQuick }) => await compare(writers(stage, 'small', Buffer.alloc(SMALL_BYTES, 1)), isQuick ? { warmUp: 3, rounds: 15 } : { warmUp: 5, rounds: 60 }),
+  run: async (stage, { isQuick }) =>
+    await compare(writers(stage, 'small', Buffer.alloc(SMALL_BYTES, 1)), isQuick ? { warmUp: 3, rounds: 15 } : { warmUp: 5, rounds: 60 }),
 };
 
 export const fileReadSmall: Workload = {
@@ -55,7 +56,10 @@ function writers(stage: Stage, name: string, content: Buffer): Contender[] {
   const archive = tarFile(name, content, sandbox.receipt.uid);
   return [
     { name: 'cloister', sample: async () => void (await sandbox.files.write(name, content)) },
-    { name: 'dockerode putArchive', sample: async () => void (await docker.getContainer(peerContainer).putArchive(archive, { path: '/workspace' })) },
+    {
+      name: 'dockerode putArchive',
+      sample: async () => void (await docker.getContainer(peerContainer).putArchive(archive, { path: '/workspace' })),
+    },
     { name: 'host write', sample: () => writeFile(join(directory, name), content) },
   ];
 }
@@ -77,7 +81,8 @@ function readers({ sandbox, docker, peerContainer, directory }: Stage, name: str
       name: 'dockerode getArchive',
       sample: async () => {
         let bytes = 0;
-        for await (const chunk of await docker.getContainer(peerContainer).getArchive({ path: `/workspace/${name}` })) bytes += (chunk as Buffer).length;
+        for await (const chunk of await docker.getContainer(peerContainer).getArchive({ path: `/workspace/${name}` }))
+          bytes += (chunk as Buffer).length;
         expectBytes(bytes);
       },
     },

@@ -20,7 +20,11 @@ export const parallel: Workload = {
         name: 'cloister',
         sample: () => rate(COMMANDS_EACH, (lane) => runTrue(sandboxes[lane])),
       },
-      { name: 'dockerode exec', perRound: 0.34, sample: () => rate(2, async () => void (await dockerodeExec(docker, peerContainer, ['true']))) },
+      {
+        name: 'dockerode exec',
+        perRound: 0.34,
+        sample: () => rate(2, async () => void (await dockerodeExec(docker, peerContainer, ['true']))),
+      },
     ];
     const samples = await compare(contenders, isQuick ? { warmUp: 1, rounds: 4 } : { warmUp: 1, rounds: 12 });
     await Promise.all(sandboxes.map((sandbox) => sandbox.close()));
@@ -28,7 +32,9 @@ export const parallel: Workload = {
   },
 };
 
-async function runTrue(sandbox: { exec(command: readonly string[]): PromiseLike<Parameters<typeof expectSuccess>[0]> } | undefined): Promise<void> {
+async function runTrue(
+  sandbox: { exec(command: readonly string[]): PromiseLike<Parameters<typeof expectSuccess>[0]> } | undefined,
+): Promise<void> {
   if (sandbox !== undefined) expectSuccess(await sandbox.exec(['true']));
 }
 
