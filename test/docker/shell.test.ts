@@ -187,12 +187,13 @@ describe('a shell that ends', () => {
   });
 
   test('by restart begins anew, and its jobs are gone', async () => {
-    const own = await sandbox.shell({ cwd: 'deep', env: { GIVEN: 'always' } });
+    await sandbox.files.mkdir('restarted');
+    const own = await sandbox.shell({ cwd: 'restarted', env: { GIVEN: 'always' } });
     const { stdout } = await own.run('cd /; sleep 300 & echo $!');
     const under = own.run('sleep 100');
     await own.restart();
     expect(await under).toMatchObject({ outcome: 'ended', exitCode: null, stateLost: true });
-    expect(await own.run('pwd; echo $GIVEN')).toMatchObject({ stdout: '/workspace/deep\nalways\n' });
+    expect(await own.run('pwd; echo $GIVEN')).toMatchObject({ stdout: '/workspace/restarted\nalways\n' });
     expect(await own.run(`kill -0 ${stdout.trim()}`)).toMatchObject({ exitCode: 1 });
     await own.close();
     await expect(own.run('true')).rejects.toMatchObject({ code: 'CLOSED' });
