@@ -3,7 +3,7 @@
 
 /** Smaller frames cost less to allocate than to keep. */
 const MIN_BYTES = 16 * 1024;
-const MAX_SPARE = 4;
+const MAX_SPARE = 16;
 
 export class FramePool {
   readonly #frameBytes: number;

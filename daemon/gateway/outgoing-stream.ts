@@ -1,18 +1,12 @@
 // One stream of bytes to the client: waits for its credit and for the socket. Owns order and flow;
 // where the bytes come from is the caller's business.
 
-import {
-  FLAG_EOF,
-  FLAG_STDERR,
-  FRAME_HEADER_BYTES,
-  FRAME_KIND,
-  INITIAL_WINDOW,
-  MAX_PAYLOAD_BYTES,
-  writeFrameHeader,
-} from '../../client/protocol/frames.ts';
+import { FLAG_EOF, FLAG_STDERR, FRAME_HEADER_BYTES, FRAME_KIND, INITIAL_WINDOW, writeFrameHeader } from '../../client/protocol/frames.ts';
 import { FramePool } from './frame-pool.ts';
 
-export const MAX_FRAME_BYTES = FRAME_HEADER_BYTES + MAX_PAYLOAD_BYTES;
+/** With WebSocket's own 4 bytes it is what Node reads from a socket at once: such a frame is not put together from two reads. */
+export const MAX_FRAME_BYTES = 65_532;
+const MAX_HELD_BYTES = MAX_FRAME_BYTES - FRAME_HEADER_BYTES;
 
 export interface FrameSink {
   /** Resolves when the socket has room for more, or is closed. `onSent`: the frame's memory is not read any more. */
@@ -65,12 +59,12 @@ export class OutgoingStream {
       if (this.#isStopped) return false;
       if (isStderr !== this.#isStderr) this.#flush(0);
       this.#isStderr = isStderr;
-      const size = Math.min(rest.byteLength, this.#credit - this.#offset, MAX_PAYLOAD_BYTES - this.#heldBytes);
+      const size = Math.min(rest.byteLength, this.#credit - this.#offset, MAX_HELD_BYTES - this.#heldBytes);
       this.#held.push(size === rest.byteLength ? rest : rest.subarray(0, size));
       this.#heldBytes += size;
       this.#offset += size;
       rest = rest.subarray(size);
-      if (this.#heldBytes === MAX_PAYLOAD_BYTES) this.#flush(0);
+      if (this.#heldBytes === MAX_HELD_BYTES) this.#flush(0);
       else this.#flushSoon ??= setImmediate(() => this.#flush(0));
       if (this.#room !== undefined) await this.#room;
     }

@@ -17,13 +17,13 @@ export const Verdicts = z.record(z.string(), z.string());
 /** Test -> `ok`, `FAILED: ...` or `skipped: <reason>`. */
 export type Verdicts = z.infer<typeof Verdicts>;
 
-/** Argument: where the verdicts go. The image has the rest of the `test` package; ours is put before it. */
+/** Arguments: module, and where its verdicts go. The image has the rest of the `test` package; ours is put before it. */
 export const RUNNER = `
 import json, shutil, sys, unittest
-here = sys.path[0]
-shutil.copytree('/usr/lib/python3.11/test', here + '/all/test', dirs_exist_ok=True, ignore=shutil.ignore_patterns('__pycache__'))
-shutil.copytree(here + '/test', here + '/all/test', dirs_exist_ok=True)
-sys.path.insert(0, here + '/all')
+here = sys.path[0]; name = sys.argv[1]
+shutil.copytree('/usr/lib/python3.11/test', here + '/' + name + '/test', ignore=shutil.ignore_patterns('__pycache__'))
+shutil.copytree(here + '/test', here + '/' + name + '/test', dirs_exist_ok=True)
+sys.path.insert(0, here + '/' + name)
 verdicts = {}
 class Result(unittest.TextTestResult):
   def addSuccess(self, test): verdicts.setdefault(test.id(), 'ok')
@@ -32,8 +32,8 @@ class Result(unittest.TextTestResult):
   def addFailure(self, test, error): self.addError(test, error)
   def addSubTest(self, test, subtest, error):
     if error is not None: self.addError(test, error)
-unittest.TextTestRunner(resultclass=Result).run(unittest.defaultTestLoader.loadTestsFromNames(['test.' + name for name in ${JSON.stringify(MODULES)}]))
-json.dump(verdicts, open(sys.argv[1], 'w'))
+unittest.TextTestRunner(resultclass=Result).run(unittest.defaultTestLoader.loadTestsFromName('test.' + name))
+json.dump(verdicts, open(sys.argv[2], 'w'))
 `;
 
 /** Files of the tests, by path below the directory that the runner stands in. */

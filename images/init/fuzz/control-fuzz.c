@@ -211,7 +211,7 @@ static size_t put_frame(uint8_t *out, uint8_t type, uint32_t id, bool large) {
 
 static size_t make_stream(uint8_t *out) {
   size_t at = 0;
-  bool large = world_random() % 64 == 0; /* enough to fill a window */
+  bool large = world_random() % 256 == 0; /* enough to fill a window */
   uint32_t only = 1 + world_random() % IDS;
   size_t most = large ? STREAM_BYTES - HEADER_BYTES - MAX_DATA : SMALL_BYTES - 1024;
   for (uint32_t frames = world_random() % 60; frames > 0 && at < most; frames--) {
