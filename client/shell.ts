@@ -77,6 +77,7 @@ export class Shell {
   readonly #host: ShellHost;
   readonly #options: Pick<ExecOptions, 'cwd' | 'env'>;
   #process: Execution | null = null;
+  #doomed: Execution | null = null;
   #pid: string | null = null;
   #output: ShellOutput | null = null;
   #queue: Promise<unknown> = Promise.resolve();
@@ -97,17 +98,23 @@ export class Shell {
 
   /** Ends the shell with all it started and begins a fresh one. Interrupts a run under way. */
   async restart(): Promise<void> {
-    await this.#process?.kill();
+    await this.#kill();
     await this.#enqueue(() => this.#start());
   }
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    await this.#process?.kill();
+    await this.#kill();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  /** An interactive bash outlives SIGTERM for a moment and could still tell how its run ended: that run is over all the same. */
+  async #kill(): Promise<void> {
+    this.#doomed = this.#process;
+    await this.#process?.kill();
   }
 
   #enqueue<T>(task: () => Promise<T>): Promise<T> {
@@ -161,7 +168,7 @@ export class Shell {
       await process.write(runLine(output.marker, command));
       const end = await output.end;
       await interrupting;
-      if (end.status === null) {
+      if (end.status === null || this.#doomed === process) {
         this.#process = null;
         const result = await process.result;
         return {

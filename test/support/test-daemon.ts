@@ -121,9 +121,9 @@ export async function spawnTestDaemon(options: TestDaemonOptions = {}): Promise<
 
 async function firstLine(child: ChildProcess): Promise<string> {
   const lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator]();
-  const limit = AbortSignal.timeout(READY_LIMIT_MS);
-  limit.addEventListener('abort', () => child.kill('SIGKILL'));
+  const limit = setTimeout(() => child.kill('SIGKILL'), READY_LIMIT_MS);
   const first = await lines.next();
+  clearTimeout(limit);
   child.stdout?.resume();
   if (first.done === true) throw new Error('the daemon ended before it was ready');
   return first.value;
