@@ -133,6 +133,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   world_end();
   exec_tick();
   EACH_EXEC(e) check(false, "an exec that is over, gone and acknowledged is forgotten");
+  static int first_free = -1;
+  int now_free = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+  check(first_free < 0 || now_free <= first_free, "no descriptor is left open");
+  if (first_free < 0) first_free = now_free;
+  close_one(&now_free);
   return 0;
 }
 

@@ -91,6 +91,13 @@ static void open_pipe(int *near_end, int *far_end, bool near_reads) {
   *far_end = ends[near_reads ? 1 : 0];
 }
 
+static void close_far(struct far *far) {
+  close_one(&far->in);
+  close_one(&far->out);
+  close_one(&far->err);
+  close_one(&far->report);
+}
+
 bool spawn_open(void) { return true; }
 pid_t spawn_leader(const struct exec *e) { return e->leader; }
 
@@ -98,6 +105,7 @@ int spawn(struct exec *e, const uint8_t *body, struct pages pages) {
   static const int errors[] = {EAGAIN, ENOMEM, EMFILE};
   struct far *far = &fars[e - execs];
   (void)pages;
+  close_far(far); /* of the last one in this place, which nobody held any more */
   e->stage = STAGE_FORK;
   if (world_random() % 8 == 0) return errors[world_random() % 3];
   if (e->in.wanted || body[0] == 1) open_pipe(&e->in.fd, &far->in, false);
@@ -185,7 +193,6 @@ static void worker_moves(void) {
   if (worker_end < 0) return;
   drain(worker_end);
   if (world_random() % 16 == 0) { /* it dies, and another one comes */
-    courier_detach();
     close_one(&worker_end);
     world_begin();
     return;
@@ -209,6 +216,7 @@ void world_begin(void) {
     is_begun = true;
   }
   if (worker_end >= 0) return;
+  courier_detach();
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) != 0) abort();
   worker_end = ends[1];
   courier_attach(ends[0]);
@@ -226,11 +234,7 @@ void world_moves(void) {
 
 void world_end(void) {
   EACH_EXEC(e) {
-    struct far *far = &fars[e - execs];
-    close_one(&far->in);
-    close_one(&far->out);
-    close_one(&far->err);
-    close_one(&far->report);
+    close_far(&fars[e - execs]);
     struct rusage used;
     memset(&used, 0, sizeof used);
     if (e->supervisor != 0) exec_reaped(e->supervisor, 0, &used);
@@ -241,4 +245,5 @@ void world_end(void) {
   courier_detach();
   close_one(&worker_end);
   for (int i = 0; i < SERVERS; i++) close_one(&servers[i]);
+  for (struct far *far = fars; far < fars + MAX_EXECS; far++) close_far(far);
 }
