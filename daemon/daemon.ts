@@ -1,13 +1,10 @@
 // The composition root: everything that exists, wired by hand, in the order it starts. Stopping is the reverse.
 
 import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import { Routes } from './admin/routes.ts';
 import { loadSigningKeys, verifyToken } from './auth/token.ts';
 import type { Config } from './config.ts';
 import { openEngine } from './container/open-engine.ts';
-import { SpoolStore } from './exec/spool-store.ts';
-import type { Connection } from './gateway/connection.ts';
 import { createDispatch } from './gateway/handlers.ts';
 import { previewKey } from './gateway/ports/preview-pass.ts';
 import { PreviewServer } from './gateway/ports/preview-server.ts';
@@ -19,14 +16,9 @@ import { AuditLog } from './observe/audit-log.ts';
 import { type Clock, systemClock } from './observe/clock.ts';
 import type { Log } from './observe/log.ts';
 import { lockStateDir } from './observe/state-lock.ts';
-import { openEgress } from './open-egress.ts';
-import type { PolicySource } from './policy/grant-policy.ts';
-import { Confirmations } from './session/confirmations.ts';
+import { openSessions } from './open-sessions.ts';
 import { ClientRegistry } from './session/client-registry.ts';
-import { SessionPool } from './session/pool.ts';
-import { Quotas } from './session/quota.ts';
 import { recordAnyway } from './session/record-anyway.ts';
-import { SandboxFactory } from './session/sandbox-factory.ts';
 import { SandboxRecords } from './session/sandbox-record.ts';
 import { prepareArtifacts } from './setup/prepare-artifacts.ts';
 import { addressPathOf, auditPathOf, instanceIdOf, keyPathOf, prepareStateDir, receiptKeyPathOf } from './state-dir.ts';
@@ -124,102 +116,25 @@ export async function startDaemon(config: Config, environment: DaemonEnvironment
     undo.push(() => audit.close());
     const tokenKeys = await loadSigningKeys(keyPathOf(stateDir));
     const receiptKeys = await loadSigningKeys(receiptKeyPathOf(stateDir));
-    const confirmations = new Confirmations({
-      clock,
-      audit,
-      timeoutMs: config.permissions.confirmTimeoutMs,
-      deliver: (request) => {
-        const connection = connectionOf(pool.controllerOf(request.sandboxId) ?? '');
-        connection?.sendEvent({ event: 'confirm.request', request });
-        return connection !== undefined;
-      },
-    });
-    const egress = openEgress(config, clock, log);
-    undo.push(() => egress.stop());
-    const factory = new SandboxFactory({
-      driver: engine.driver,
-      instanceId,
+    const { pool, confirmations } = openSessions({
+      config,
       stateDir,
-      seccompDir: join(environment.packageRoot, 'seccomp'),
+      packageRoot: environment.packageRoot,
+      version,
+      instanceId,
+      engine,
+      baseImage: artifacts.imageReference,
       runtimeDirs,
       workspaces,
-      records: sandboxRecords,
-      spools: new SpoolStore({ dir: join(stateDir, 'spool'), log }),
-      receiptKey: receiptKeys.privateKey,
-      clock,
-      log,
-      daemonVersion: version,
-      egress,
-      onEgress: ({ id, tenant, session, labels, policy }, { at: startedAt, ...decision }) => {
-        audit.append({
-          kind: 'egress.decision',
-          tenant,
-          session,
-          sandboxId: id,
-          policySha256: policy.sha256,
-          labels,
-          startedAt,
-          ...decision,
-        });
-        connectionOf(pool.controllerOf(id) ?? '')?.sendEvent({
-          event: 'egress.decision',
-          sandbox: id,
-          decision: { at: startedAt, ...decision },
-        });
-      },
-      onAsk: ({ id, tenant, session, labels, policy }, { host, port, method, path, rule, reason, execId }) =>
-        confirmations.ask(
-          {
-            kind: 'egress',
-            sandboxId: id,
-            session,
-            tool: 'egress',
-            summary: `connect to ${host}:${port}`,
-            rule,
-            reason,
-            ...(execId === undefined ? {} : { execId }),
-            arguments: { host, port, ...(method === undefined ? {} : { method }), ...(path === undefined ? {} : { path }) },
-          },
-          { tenant, session, labels, policySha256: policy.sha256 },
-        ),
-    });
-
-    const policySource: PolicySource = {
-      profiles: config.profiles,
-      images: { base: artifacts.imageReference, ...config.images.allow },
-      runtimes: engine.runtimes,
-      defaults: { ...config.defaults, runtime: config.engine.runtime, idleMs: config.pool.idleMs, ttlMs: config.pool.ttlMs },
-      maxima: config.ceilings.perSandbox,
-    };
-    const clients = new ClientRegistry({ clock });
-    const connectionOf = (clientId: string): Connection | undefined =>
-      [...gateway.connections()].find((connection) => connection.client?.id === clientId);
-    const pool = new SessionPool({
-      maker: factory,
-      policySource: () => policySource,
-      quotas: new Quotas(config.ceilings),
-      clock,
-      log,
+      sandboxRecords,
       audit,
-      maxSessions: config.pool.maxSessions,
-      ttlMs: config.pool.ttlMs,
-      sweepMs: config.pool.sweepMs,
-      leaseGraceMs: config.pool.leaseGraceMs,
-      creating: config.pool.creating,
-      onEnded: (session, reason) => {
-        for (const connection of gateway.connections())
-          if (connection.roles.forget(session.id))
-            connection.sendEvent({
-              event: 'session.ended',
-              sandbox: session.id,
-              code: session.state === 'failed' ? 'SANDBOX_FAILED' : 'SESSION_EXPIRED',
-              reason,
-            });
-      },
-      onLeaseLost: (session, former) => {
-        connectionOf(former)?.sendEvent({ event: 'session.leaseLost', sandbox: session.id });
-      },
+      receiptKey: receiptKeys.privateKey,
+      connections: () => gateway.connections(),
+      undo: (step) => undo.push(step),
+      clock,
+      log,
     });
+    const clients = new ClientRegistry({ clock });
     const verify = (token: string) => verifyToken(tokenKeys, token, clock.now());
     const previews = new PreviewServer({
       ...splitAddress(config.ports.listen),
