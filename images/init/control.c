@@ -26,7 +26,7 @@
 
 enum {
   INBOX_BYTES = 128 * 1024 + MAX_START_BODY,
-  REST_BYTES = 64 * 1024,
+  REST_BYTES = 256 * 1024, /* more than one read brings: pages that are used all the time are not given back */
   NONCE_PAGE = 4096,
   FIRST_GAP_US = 10 * 1000,
   LAST_GAP_US = 1000 * 1000,

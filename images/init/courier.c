@@ -21,7 +21,8 @@ enum {
   /* Every request's window and its FILE frame; a daemon that keeps to the windows never fills it. */
   DOWN_BYTES = MAX_FILE_REQUESTS * (FILE_WINDOW_BYTES + MAX_BODY + 16 * 1024),
   UP_BYTES = 2 * (HEADER_BYTES + MAX_BODY),
-  REST_BYTES = 64 * 1024
+  REST_BYTES = 64 * 1024,
+  COMPACT_BYTES = 512 * 1024 /* sent, at the front: so that a long transfer stays in the first pages */
 };
 
 static struct request {
@@ -42,8 +43,21 @@ bool courier_open(void) {
 }
 
 static void drop_down(void) {
-  if (down_peak > REST_BYTES) memory_rest(down, DOWN_BYTES);
-  down_head = down_tail = down_peak = 0;
+  down_head = down_tail = 0;
+}
+
+static bool is_idle(void) {
+  for (const struct request *r = requests; r < requests + MAX_FILE_REQUESTS; r++) {
+    if (r->worker_id != 0) return false;
+  }
+  return true;
+}
+
+/* Pages are given back between requests and not while one goes on, which would need them again at once. */
+static void rest_down(void) {
+  if (down_peak <= REST_BYTES || down_head < down_tail || !is_idle()) return;
+  memory_rest(down, DOWN_BYTES);
+  down_peak = 0;
 }
 
 void courier_attach(int worker_fd) {
@@ -85,7 +99,8 @@ static void flush(void) {
 
 static bool pass_down(const struct frame *frame, uint32_t worker_id) {
   size_t bytes = HEADER_BYTES + frame->length;
-  if (DOWN_BYTES - down_tail < bytes) {
+  bool is_mostly_sent = down_head >= COMPACT_BYTES && down_tail - down_head <= down_head;
+  if (is_mostly_sent || DOWN_BYTES - down_tail < bytes) {
     memmove(down, down + down_head, down_tail - down_head);
     down_tail -= down_head;
     down_head = 0;
@@ -165,7 +180,10 @@ static bool pass_up(const struct frame *frame) {
     uint8_t *body = outbox_put(frame->type, frame->flags, r->id, frame->length);
     if (frame->length > 0) memcpy(body, frame->body, frame->length);
   }
-  if (frame->type == FRAME_FILE_END) r->worker_id = 0;
+  if (frame->type == FRAME_FILE_END) {
+    r->worker_id = 0;
+    rest_down();
+  }
   return true;
 }
 

@@ -37,11 +37,11 @@ static uint8_t *rings;
   for (struct dial *d = dials; d < dials + MAX_DIALS; d++) \
     if (d->phase != FREE)
 
-bool dial_open(void) { return (rings = memory_take_private((size_t)MAX_DIALS * FILE_WINDOW_BYTES)) != NULL; }
+bool dial_open(void) { return (rings = memory_take_private((size_t)MAX_DIALS * DIAL_WINDOW_BYTES)) != NULL; }
 
 static void close_dial(struct dial *d, int error) {
   close_one(&d->fd);
-  if (d->received > 0) memory_rest(d->ring, FILE_WINDOW_BYTES);
+  if (d->received > 0) memory_rest(d->ring, DIAL_WINDOW_BYTES);
   d->phase = CLOSED;
   d->error = error;
   d->tell = true;
@@ -82,14 +82,14 @@ static bool begin(const struct frame *frame) {
     return true;
   }
   *d = (struct dial){.id = frame->id, .phase = CONNECTING, .port = get_u16(frame->body), .fd = -1,
-                     .ring = rings + (size_t)(d - dials) * FILE_WINDOW_BYTES};
+                     .ring = rings + (size_t)(d - dials) * DIAL_WINDOW_BYTES};
   connect_next(d, try_address(d));
   return true;
 }
 
 static void write_down(struct dial *d) {
   while (d->phase == OPEN && d->taken < d->received) {
-    size_t at = d->taken % FILE_WINDOW_BYTES, bytes = d->received - d->taken, first = FILE_WINDOW_BYTES - at;
+    size_t at = d->taken % DIAL_WINDOW_BYTES, bytes = d->received - d->taken, first = DIAL_WINDOW_BYTES - at;
     if (first > bytes) first = bytes;
     struct iovec parts[2] = {{d->ring + at, first}, {d->ring, bytes - first}};
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = bytes > first ? 2 : 1};
@@ -108,9 +108,9 @@ static void write_down(struct dial *d) {
 }
 
 static bool data(struct dial *d, const struct frame *frame) {
-  if (frame->length > MAX_DATA || d->received - d->taken + frame->length > FILE_WINDOW_BYTES) return false;
+  if (frame->length > MAX_DATA || d->received - d->taken + frame->length > DIAL_WINDOW_BYTES) return false;
   if (d->phase == CLOSED || d->down_eof) return true;
-  size_t at = d->received % FILE_WINDOW_BYTES, first = FILE_WINDOW_BYTES - at;
+  size_t at = d->received % DIAL_WINDOW_BYTES, first = DIAL_WINDOW_BYTES - at;
   if (first > frame->length) first = frame->length;
   memcpy(d->ring + at, frame->body, first);
   memcpy(d->ring, frame->body + first, frame->length - first);
@@ -148,7 +148,7 @@ void dial_disconnected(void) {
 }
 
 static void read_up(struct dial *d) {
-  size_t room = FILE_WINDOW_BYTES - (size_t)(d->sent - d->credited);
+  size_t room = DIAL_WINDOW_BYTES - (size_t)(d->sent - d->credited);
   if (room > MAX_DATA) room = MAX_DATA;
   if (room == 0 || !d->told_open || !outbox_takes_bulk(room)) return;
   static uint8_t bytes[MAX_DATA];
@@ -182,7 +182,7 @@ void dial_watch(void) {
   EACH_DIAL(d) {
     short events = 0;
     if (d->phase == CONNECTING || (d->phase == OPEN && d->taken < d->received)) events |= POLLOUT;
-    if (d->phase == OPEN && d->told_open && !d->up_ended && d->sent - d->credited < FILE_WINDOW_BYTES && outbox_takes_bulk(MAX_DATA))
+    if (d->phase == OPEN && d->told_open && !d->up_ended && d->sent - d->credited < DIAL_WINDOW_BYTES && outbox_takes_bulk(MAX_DATA))
       events |= POLLIN;
     if (events != 0) loop_watch(d->fd, events, on_dial, d);
   }

@@ -80,6 +80,8 @@ static void take(struct exec *e, const struct record *r) {
   if (r->kind == RECORD_GONE || r->gone != 0) {
     e->gone = true;
     e->slay.phase = SLAY_NONE;
+    /* Nobody can tell whose they are: with a command that ended goes what any left behind. */
+    if (!spawn_adopts()) slay_strays();
   }
 }
 

@@ -196,7 +196,7 @@ static int begin_tree(struct copy_state *state, int path_fd, const struct stat *
 }
 
 static int begin_file(struct copy_state *state, int path_fd) {
-  int to = temporary_create(state->place.dir, state->temporary);
+  int to = temporary_create(state->place.dir, state->temporary, true);
   if (to >= 0) return open_file(state, path_fd, to);
   state->temporary[0] = '\0';
   return to;

@@ -1,4 +1,4 @@
-/* The operations on one directory entry, each done at once: STAT, MKDIR, MOVE, CHMOD, READLINK, SYMLINK. */
+/* The operations on one directory entry, each done at once: STAT, MKDIR, MOVE, READLINK, SYMLINK. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -105,16 +105,6 @@ void entry_move(struct file_job *job, const struct file_args *args) {
   end(job, error, error == 0 ? 0 : what);
 }
 
-void entry_chmod(struct file_job *job, const struct file_args *args) {
-  int fd = resolve(job->path);
-  if (fd < 0) {
-    job_fail_path(job, fd);
-    return;
-  }
-  end(job, change_mode(fd, args->mode & 0777), 0);
-  close(fd);
-}
-
 void entry_readlink(struct file_job *job, const struct file_args *args) {
   (void)args;
   struct place place;
@@ -134,11 +124,12 @@ void entry_readlink(struct file_job *job, const struct file_args *args) {
   job_end(job, error, 0, target, size < 0 ? 0 : (size_t)size);
 }
 
-static int check_target(const char *path, const char *target, size_t length) {
+static int check_target(const struct file_job *job, const char *target, size_t length) {
   if (length == 0) return -ENOENT;
   if (length >= MAX_PATH_BYTES) return -ENAMETOOLONG;
   if (strlen(target) != length) return -EINVAL;
-  return path_target_stays(path, target) ? 0 : -EXDEV;
+  if ((job->flags & FILE_ANYWHERE) != 0) return 0;
+  return path_target_stays(job->path, target) ? 0 : -EXDEV;
 }
 
 void entry_symlink(struct file_job *job, const struct file_args *args) {
@@ -148,7 +139,7 @@ void entry_symlink(struct file_job *job, const struct file_args *args) {
     end(job, -EEXIST, 0);
     return;
   }
-  int error = check_target(job->path, target, args->extra_bytes);
+  int error = check_target(job, target, args->extra_bytes);
   if (error < 0) {
     end(job, error, 0);
     return;

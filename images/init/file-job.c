@@ -12,19 +12,22 @@ enum { STEP_NS = 500 * 1000 };
 
 static const struct file_op ops[] = {
   [FILE_READ] = {.start = read_start, .step = read_step, .close = read_close},
-  [FILE_WRITE] = {.flags = FILE_PARENTS | FILE_APPEND | FILE_EXCLUSIVE,
+  [FILE_WRITE] = {.flags = FILE_PARENTS | FILE_APPEND | FILE_EXCLUSIVE | FILE_AT | FILE_KEEP,
                   .start = write_start, .step = write_step, .data = write_data, .close = write_close},
-  [FILE_LIST] = {.start = list_start, .step = list_step, .close = list_close},
+  [FILE_LIST] = {.flags = FILE_IGNORE | FILE_ONLY_FILES, .has_path2 = true,
+                 .start = list_start, .step = list_step, .cancel = list_cancel, .close = list_close},
   [FILE_STAT] = {.flags = FILE_NOFOLLOW, .start = entry_stat},
   [FILE_MKDIR] = {.flags = FILE_PARENTS, .start = entry_mkdir},
-  [FILE_REMOVE] = {.flags = FILE_RECURSIVE, .start = remove_start, .step = remove_step, .close = remove_close},
+  [FILE_REMOVE] = {.flags = FILE_RECURSIVE | FILE_EXCLUSIVE, .start = remove_start, .step = remove_step, .close = remove_close},
   [FILE_MOVE] = {.flags = FILE_PARENTS | FILE_EXCLUSIVE, .has_path2 = true, .start = entry_move},
   [FILE_COPY] = {.flags = FILE_PARENTS | FILE_EXCLUSIVE | FILE_RECURSIVE | FILE_NOFOLLOW, .has_path2 = true,
                  .start = copy_start, .step = copy_step, .cancel = copy_cancel, .close = copy_close},
-  [FILE_CHMOD] = {.start = entry_chmod},
+  [FILE_CHMOD] = {.flags = FILE_RECURSIVE, .start = chmod_start, .step = chmod_step, .close = chmod_close},
   [FILE_READLINK] = {.start = entry_readlink},
-  [FILE_SYMLINK] = {.flags = FILE_PARENTS, .start = entry_symlink},
+  [FILE_SYMLINK] = {.flags = FILE_PARENTS | FILE_ANYWHERE, .start = entry_symlink},
   [FILE_HASH] = {.start = read_start, .step = hash_step, .close = read_close},
+  [FILE_GREP] = {.flags = FILE_IGNORE, .start = list_start, .step = list_step, .cancel = list_cancel, .close = list_close},
+  [FILE_WATCH] = {.flags = FILE_RECURSIVE, .start = watch_start, .step = watch_step, .close = watch_close},
 };
 
 const struct file_op *file_op_of(uint8_t op) {

@@ -7,11 +7,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "file-chmod.h"
 #include "file-list.h"
 #include "file-remove.h"
 #include "file-temporary.h"
 #include "file-resolve.h"
 #include "protocol.h"
+#include "file-watch.h"
 #include "sha256.h"
 
 struct file_args { /* of a request, checked: paths end in NUL and have the grammar of protocol.h */
@@ -28,13 +30,14 @@ struct read_state {
   int fd;
   uint64_t offset;
   uint64_t left;
-  struct sha256 hash;
+  struct sha256 hash; /* HASH */
 };
 
 struct write_state {
   struct place place;
   int fd;
   bool is_append;
+  bool is_kept;     /* append: what came of one that was cut short stays */
   bool is_created;  /* append: the file is ours to take away */
   bool has_match;
   bool is_matching; /* the present content is being hashed */
@@ -77,6 +80,8 @@ struct file_job {
   uint8_t flags;
   bool is_used;
   bool is_ready;     /* step() has work */
+  int wait_fd;       /* readable: it has, -1: none */
+  uint64_t wait_from; /* nanoseconds of step_begin() before which that is not asked */
   uint64_t sent;     /* data bytes up */
   uint64_t credited;
   char path[MAX_PATH_BYTES + 1];
@@ -86,6 +91,8 @@ struct file_job {
     struct copy_state copy;
     struct removal removal;
     struct list_state list;
+    struct chmod_state chmod;
+    struct watch_state watch;
   } u;
 };
 
@@ -125,6 +132,8 @@ void write_data(struct file_job *job, const uint8_t *bytes, size_t length, bool 
 void write_close(struct file_job *job);
 void list_start(struct file_job *job, const struct file_args *args);
 void list_step(struct file_job *job);
+void list_end(struct file_job *job); /* END with what it came to */
+void list_cancel(struct file_job *job);
 void list_close(struct file_job *job);
 void remove_start(struct file_job *job, const struct file_args *args);
 void remove_step(struct file_job *job);
@@ -136,7 +145,12 @@ void copy_close(struct file_job *job);
 void entry_stat(struct file_job *job, const struct file_args *args);
 void entry_mkdir(struct file_job *job, const struct file_args *args);
 void entry_move(struct file_job *job, const struct file_args *args);
-void entry_chmod(struct file_job *job, const struct file_args *args);
+void chmod_start(struct file_job *job, const struct file_args *args);
+void chmod_step(struct file_job *job);
+void chmod_close(struct file_job *job);
+void watch_start(struct file_job *job, const struct file_args *args);
+void watch_step(struct file_job *job);
+void watch_close(struct file_job *job);
 void entry_readlink(struct file_job *job, const struct file_args *args);
 void entry_symlink(struct file_job *job, const struct file_args *args);
 

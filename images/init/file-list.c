@@ -1,13 +1,13 @@
-/* LIST: the entries of a directory, or of a tree down to a depth, each directory before its content.
+/* LIST and GREP: the entries of a directory, or of a tree down to a depth, each directory before its content.
  * The names of each level on the way stand in one arena. A directory whose names don't fit in its share (half of
  * what is left, all of it at the last level: about 500,000 names of 20 bytes) is read, sorted and sent in chunks,
  * so that it is in order only within each. `seen` counts every entry of the directories that were read. What
  * could not be read, or has a path too long to be named, makes the list truncated. */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,12 +17,6 @@
 
 enum { SHARE_MIN = 4096, LOAD_PORTION = 128, SORT_PORTION = 4096, ENTRY_HEADER = STAT_BYTES + 4 };
 enum progress { GO_ON, FULL, DONE };
-
-struct output { /* the frame being filled */
-  uint8_t *bytes;
-  size_t used;
-  size_t room;
-};
 
 static struct list_level *level_of(struct list_state *state) { return &state->level[state->tree.depth]; }
 
@@ -41,55 +35,15 @@ static void begin_load(struct list_state *state) {
   state->phase = LIST_LOAD;
 }
 
-static int open_root(struct file_job *job) {
-  struct stat st;
-  int path_fd = resolve(job->path);
-  if (path_fd < 0) return path_fd;
-  int fd = fstat(path_fd, &st) < 0 ? -errno : S_ISDIR(st.st_mode) ? open_directory(path_fd) : -EISDIR;
-  close(path_fd);
-  return fd;
+static void skip(struct list_state *state, uint8_t why) {
+  state->why |= why;
+  state->skipped++;
 }
 
-void list_start(struct file_job *job, const struct file_args *args) {
-  struct list_state *state = &job->u.list;
-  state->arena = NULL;
-  state->root = -1;
-  state->tree.fd = -1;
-  state->max_depth = args->depth;
-  state->max_entries = args->length;
-  state->is_truncated = false;
-  state->sent = 0;
-  state->seen = 0;
-  if (args->depth > MAX_LIST_DEPTH) {
-    job_end(job, -EINVAL, 0, NULL, 0);
-    return;
-  }
-  state->root = open_root(job);
-  if (state->root < 0) {
-    if (state->root == -EISDIR) job_end(job, -ENOTDIR, 0, NULL, 0); /* the path itself is none */
-    else job_fail_path(job, state->root);
-    return;
-  }
-  int error = tree_begin(&state->tree, state->root);
-  void *arena = mmap(NULL, LIST_ARENA_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (error == 0 && arena == MAP_FAILED) error = -errno;
-  if (arena != MAP_FAILED) state->arena = arena;
-  if (error < 0) {
-    job_end(job, error, 0, NULL, 0);
-    return;
-  }
-  state->level[0].base = 0;
+void list_begin_level(struct list_state *state) {
+  level_of(state)->rules = state->filter.rules;
+  filter_enter(&state->filter, state->tree.fd, state->tree.level[state->tree.depth].length);
   begin_load(state);
-  job->is_ready = true;
-}
-
-void list_close(struct file_job *job) {
-  struct list_state *state = &job->u.list;
-  tree_end(&state->tree);
-  if (state->root >= 0) close(state->root);
-  if (state->arena != NULL) munmap(state->arena, LIST_ARENA_BYTES);
-  state->root = -1;
-  state->arena = NULL;
 }
 
 static int load(struct list_state *state) {
@@ -101,7 +55,7 @@ static int load(struct list_state *state) {
     int found = tree_next(&state->tree, &entry);
     if (found == -ENOENT) found = 0; /* the directory was removed meanwhile */
     if (found < 0) return found;
-    if (found > 0 && names_add(&level->names, entry.name, strlen(entry.name))) {
+    if (found > 0 && names_add(&level->names, entry.name, strlen(entry.name), entry.type)) {
       state->seen++;
       continue;
     }
@@ -143,11 +97,11 @@ static void go_down(struct list_state *state, const char *name) {
   int fd = tree_open_child(state->tree.fd, name, false);
   if (fd < 0 || tree_enter(&state->tree, name, fd) < 0) {
     if (fd >= 0) close(fd);
-    state->is_truncated = true;
+    skip(state, LIST_WHY_UNREAD);
     return;
   }
   level_of(state)->base = base;
-  begin_load(state);
+  list_begin_level(state);
 }
 
 static enum progress go_up(struct list_state *state) {
@@ -156,52 +110,111 @@ static enum progress go_up(struct list_state *state) {
   if (level->has_more) {
     begin_load(state);
     if (tree_seek(&state->tree) == 0) return GO_ON;
-    state->is_truncated = true;
+    skip(state, LIST_WHY_UNREAD);
   }
+  filter_leave(&state->filter, level->rules);
   if (state->tree.depth == 0) return DONE;
   if (tree_leave(&state->tree, name) == 0) return GO_ON;
   /* The directory is no more where it was: what is left of it is not listed. */
-  state->is_truncated = true;
+  skip(state, LIST_WHY_UNREAD);
   level_of(state)->index = level_of(state)->names.count;
   level_of(state)->has_more = false;
   return GO_ON;
 }
 
-static enum progress emit(struct list_state *state, struct output *out) {
-  struct list_level *level = level_of(state);
-  struct stat st;
-  if (level->index == level->names.count) return go_up(state);
-  if (state->max_entries > 0 && state->sent == state->max_entries) {
-    state->is_truncated = true;
-    return DONE;
-  }
-  const char *name = names_at(&level->names, level->index);
-  size_t parent = state->tree.level[state->tree.depth].length;
-  if (parent + 1 + strlen(name) > MAX_PATH_BYTES) {
-    state->is_truncated = true;
-    level->index++;
-    return GO_ON;
-  }
-  if (fstatat(state->tree.fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
-    if (errno == ENOENT) state->seen--;
-    else state->is_truncated = true;
-    level->index++;
-    return GO_ON;
-  }
-  size_t size = put_entry(state, out, name, &st);
-  if (size == 0) return FULL;
-  out->used += size;
-  state->sent++;
-  level->index++;
-  if (S_ISDIR(st.st_mode) && state->tree.depth < state->max_depth) go_down(state, name);
-  return GO_ON;
+/* While the walk has yet to come past the entry it goes on after: -1 it is before it, 0 on the way to it, 1 past it. */
+static int place_of(struct list_state *state, const char *name) {
+  if (state->after == NULL) return 1;
+  size_t size = strcspn(state->after, "/");
+  int order = strncmp(name, state->after, size);
+  if (order == 0 && name[size] != '\0') order = 1;
+  if (order < 0) return -1;
+  if (order > 0 || state->after[size] == '\0') state->after = NULL;
+  else state->after += size + 1;
+  return order > 0 ? 1 : 0;
 }
 
-static void end_list(struct file_job *job) {
-  uint8_t extra[9];
-  put_u64(extra, job->u.list.seen);
-  extra[8] = job->u.list.is_truncated ? 1 : 0;
-  job_end(job, 0, 0, extra, sizeof extra);
+static enum progress search(struct list_state *state, struct output *out) {
+  size_t parent = state->tree.level[state->tree.depth].length;
+  enum grep_progress progress = grep_go(state->grep, out, state->tree.path, parent, state->searched);
+  if (progress == GREP_MORE) return GO_ON;
+  if (progress == GREP_FULL) return FULL;
+  grep_close(state->grep);
+  bool is_all = state->searched[0] == '\0';
+  state->searched = NULL;
+  if (progress == GREP_ENOUGH) state->why |= LIST_WHY_LIMIT;
+  return progress == GREP_ENOUGH || is_all ? DONE : GO_ON;
+}
+
+/* What is to be done with an entry that counts: whether there was room for it. */
+static bool take(struct list_state *state, struct output *out, const char *name, const struct stat *st) {
+  if (state->grep != NULL) {
+    if (!S_ISREG(st->st_mode)) return true;
+    int error = grep_begin(state->grep, state->tree.fd, name);
+    if (error == 0) state->searched = name;
+    else if (error != -ENOENT) skip(state, LIST_WHY_UNREAD);
+    return true;
+  }
+  size_t size = put_entry(state, out, name, st);
+  if (size == 0) return false;
+  out->used += size;
+  state->sent++;
+  return true;
+}
+
+/* What an entry is: 1, or 0 if it is not to be looked at, which is then done with. GREP trusts the directory's word for
+ * the kind of a file, because it looks again when it has opened it. */
+static int look(struct list_state *state, const char *name, uint8_t type, struct stat *st, unsigned *verdict) {
+  size_t parent = state->tree.level[state->tree.depth].length;
+  const char *dir = state->tree.path;
+  bool is_known = type != DT_UNKNOWN;
+  *st = (struct stat){.st_mode = DTTOIF(type)};
+  if (is_known) *verdict = filter_judge(&state->filter, dir, parent, name, type == DT_DIR);
+  if (is_known && *verdict == 0) return 0;
+  if (parent + 1 + strlen(name) > MAX_PATH_BYTES) {
+    skip(state, LIST_WHY_UNREAD);
+    return 0;
+  }
+  bool is_passed = type == DT_DIR && (state->wants_files || (*verdict & FILTER_TAKE) == 0);
+  bool is_enough = is_known && (state->grep != NULL || is_passed);
+  if (!is_enough && fstatat(state->tree.fd, name, st, AT_SYMLINK_NOFOLLOW) < 0) {
+    if (errno == ENOENT) state->seen--;
+    else skip(state, LIST_WHY_UNREAD);
+    return 0;
+  }
+  if (!is_known) *verdict = filter_judge(&state->filter, dir, parent, name, S_ISDIR(st->st_mode));
+  return *verdict != 0;
+}
+
+static enum progress emit(struct list_state *state, struct output *out) {
+  if (state->searched != NULL) return search(state, out);
+  struct list_level *level = level_of(state);
+  struct stat st;
+  unsigned verdict = 0;
+  if (level->index == level->names.count) return go_up(state);
+  const char *name = names_at(&level->names, level->index);
+  const char *after = state->after;
+  int place = place_of(state, name);
+  if (place < 0 || look(state, name, names_type(&level->names, level->index), &st, &verdict) == 0) {
+    level->index++;
+    return GO_ON;
+  }
+  bool is_directory = S_ISDIR(st.st_mode);
+  if (place > 0 && (verdict & FILTER_TAKE) != 0 && !(is_directory && state->wants_files)) {
+    if (state->grep == NULL && state->max_entries > 0 && state->sent == state->max_entries) {
+      state->why |= LIST_WHY_LIMIT;
+      return DONE;
+    }
+    if (!take(state, out, name, &st)) {
+      state->after = after;
+      return FULL;
+    }
+  }
+  level->index++;
+  if (!is_directory || (verdict & FILTER_DESCEND) == 0) return GO_ON;
+  if (state->tree.depth < state->max_depth) go_down(state, name);
+  else if (state->max_depth == MAX_LIST_DEPTH) skip(state, LIST_WHY_DEPTH);
+  return GO_ON;
 }
 
 void list_step(struct file_job *job) {
@@ -218,6 +231,6 @@ void list_step(struct file_job *job) {
   if (out.used > 0) reply_data_commit(job->id, out.used);
   job->sent += out.used;
   if (error < 0) job_end(job, error, 0, NULL, 0);
-  else if (progress == DONE) end_list(job);
+  else if (progress == DONE) list_end(job);
   else if (progress == FULL && out.used == 0) job->is_ready = false;
 }

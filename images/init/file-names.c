@@ -2,21 +2,22 @@
 
 #include <string.h>
 
-enum { OVERHEAD = 2, TABLES = 2 * sizeof(uint32_t) };
+enum { OVERHEAD = 3, TABLES = 2 * sizeof(uint32_t) };
 
 void names_begin(struct names *names, uint8_t *memory, uint32_t size) {
   *names = (struct names){.memory = memory, .size = size & ~3u, .width = 1};
 }
 
-bool names_add(struct names *names, const char *name, size_t length) {
+bool names_add(struct names *names, const char *name, size_t length, uint8_t type) {
   size_t need = names->bytes + OVERHEAD + length + sizeof(uint32_t) + TABLES * ((size_t)names->count + 1);
   if (length == 0 || length > UINT8_MAX || need > names->size) return false;
   uint8_t *at = names->memory + names->bytes;
   names->count++;
   memcpy(names->memory + names->size - names->count * sizeof(uint32_t), &names->bytes, sizeof(uint32_t));
   at[0] = (uint8_t)length;
-  memcpy(at + 1, name, length);
-  at[1 + length] = '\0';
+  at[1] = type;
+  memcpy(at + 2, name, length);
+  at[2 + length] = '\0';
   names->bytes += OVERHEAD + (uint32_t)length;
   return true;
 }
@@ -34,7 +35,7 @@ static bool is_before(const struct names *names, uint32_t a, uint32_t b) {
   const uint8_t *x = names->memory + a;
   const uint8_t *y = names->memory + b;
   size_t size = x[0] < y[0] ? x[0] : y[0];
-  int order = memcmp(x + 1, y + 1, size);
+  int order = memcmp(x + 2, y + 2, size);
   return order != 0 ? order < 0 : x[0] < y[0];
 }
 
@@ -73,5 +74,7 @@ bool names_sort_step(struct names *names, uint32_t budget) {
 }
 
 const char *names_at(const struct names *names, uint32_t index) {
-  return (const char *)names->memory + names->order[index] + 1;
+  return (const char *)names->memory + names->order[index] + 2;
 }
+
+uint8_t names_type(const struct names *names, uint32_t index) { return names->memory[names->order[index] + 1]; }

@@ -6,8 +6,17 @@
 
 #include "file-job.h"
 #include "file-reply.h"
+#include "frame.h"
+
+enum { READ_PORTION = MAX_DATA - HEADER_BYTES }; /* with its header a frame is one read of the daemon's */
 
 static uint8_t scratch[MAX_DATA];
+
+/* A transfer that goes on must go on with the same file: inode, size and milliseconds of its last change. */
+static bool is_same(const struct stat *st, const uint8_t *identity) {
+  uint64_t ms = (uint64_t)st->st_mtim.tv_sec * 1000u + (uint64_t)st->st_mtim.tv_nsec / 1000000u;
+  return get_u64(identity) == (uint64_t)st->st_ino && get_u64(identity + 8) == (uint64_t)st->st_size && get_u64(identity + 16) == ms;
+}
 
 void read_start(struct file_job *job, const struct file_args *args) {
   struct read_state *state = &job->u.read;
@@ -24,6 +33,10 @@ void read_start(struct file_job *job, const struct file_args *args) {
     job_end(job, state->fd < 0 ? state->fd : -errno, 0, NULL, 0);
     return;
   }
+  if (args->extra_bytes > 0 && !is_same(&st, args->extra)) {
+    job_end(job, -ESTALE, 0, NULL, 0);
+    return;
+  }
   uint64_t size = st.st_size < 0 ? 0 : (uint64_t)st.st_size;
   state->offset = args->offset < size ? args->offset : size;
   state->left = size - state->offset;
@@ -35,6 +48,7 @@ void read_start(struct file_job *job, const struct file_args *args) {
 void read_step(struct file_job *job) {
   struct read_state *state = &job->u.read;
   size_t want = job_credit(job);
+  if (want > READ_PORTION) want = READ_PORTION;
   if (want > state->left) want = (size_t)state->left;
   if (state->left > 0 && want == 0) {
     job->is_ready = false;

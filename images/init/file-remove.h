@@ -11,6 +11,7 @@
 struct removal {
   int root;          /* of the tree, -1: none */
   uint32_t repeats;  /* looks at a directory that was not empty after all */
+  uint64_t removed;  /* entries */
   struct place place;
   struct tree tree;
 };

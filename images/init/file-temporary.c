@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -12,20 +13,29 @@
 
 enum { MAX_TRIES = 8, NOREPLACE = 1 };
 
-int temporary_name(char out[TEMPORARY_NAME_BYTES]) {
+#define PREFIX ".cloister-"
+#define NEW_PREFIX PREFIX "new-"
+
+bool is_temporary(const char *name) { return strncmp(name, PREFIX, strlen(PREFIX)) == 0; }
+
+bool temporary_is_new(const char *name) { return strncmp(name, NEW_PREFIX, strlen(NEW_PREFIX)) == 0; }
+
+static int make_name(const char *prefix, char out[TEMPORARY_NAME_BYTES]) {
   uint64_t random;
   ssize_t size;
   do size = getrandom(&random, sizeof random, 0);
   while (size < 0 && errno == EINTR);
   if (size < 0) return -errno;
   if ((size_t)size != sizeof random) return -EIO;
-  snprintf(out, TEMPORARY_NAME_BYTES, ".cloister-%016llx", (unsigned long long)random);
+  snprintf(out, TEMPORARY_NAME_BYTES, "%s%016llx", prefix, (unsigned long long)random);
   return 0;
 }
 
-int temporary_create(int dir, char out[TEMPORARY_NAME_BYTES]) {
+int temporary_name(char out[TEMPORARY_NAME_BYTES]) { return make_name(PREFIX, out); }
+
+int temporary_create(int dir, char out[TEMPORARY_NAME_BYTES], bool is_new) {
   for (int i = 0; i < MAX_TRIES; i++) {
-    int error = temporary_name(out);
+    int error = make_name(is_new ? NEW_PREFIX : PREFIX, out);
     if (error < 0) return error;
     int fd = openat(dir, out, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC, 0600);
     if (fd >= 0) return fd;

@@ -12,16 +12,17 @@
 #include "file-job.h"
 #include "file-reply.h"
 
-enum { CREDIT_BYTES = 64 * 1024 };
+enum { CREDIT_BYTES = 256 * 1024 };
 
 static uint8_t scratch[MAX_DATA];
 
 static void fail(struct file_job *job, int error) { job_end(job, error, 0, NULL, 0); }
 
 /* What the name holds now: 0 with the mode that the file keeps, or why it can't be written. */
-static int check_present(struct write_state *state, bool is_exclusive, uint32_t *mode) {
+static int check_present(struct write_state *state, bool is_exclusive, uint32_t *mode, bool *is_new) {
   struct stat st;
-  if (fstatat(state->place.dir, state->place.name, &st, AT_SYMLINK_NOFOLLOW) < 0) return errno == ENOENT ? 0 : -errno;
+  *is_new = fstatat(state->place.dir, state->place.name, &st, AT_SYMLINK_NOFOLLOW) < 0;
+  if (*is_new) return errno == ENOENT ? 0 : -errno;
   if (is_exclusive) return -EEXIST;
   if (S_ISDIR(st.st_mode)) return -EISDIR;
   if (!S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode)) return -ENXIO;
@@ -66,7 +67,7 @@ static int match_end(struct file_job *job) {
   return is_same && (uint64_t)was.st_size == hashed ? 0 : -ESTALE;
 }
 
-static int append_open(struct file_job *job, bool is_exclusive) {
+static int append_open(struct file_job *job, bool is_exclusive, const uint64_t *at) {
   struct write_state *state = &job->u.write;
   struct stat st;
   int path_fd = resolve(job->path);
@@ -85,7 +86,7 @@ static int append_open(struct file_job *job, bool is_exclusive) {
   }
   if (fstat(state->fd, &st) < 0) return -errno;
   state->base = (uint64_t)st.st_size;
-  return 0;
+  return at != NULL && *at != state->base ? -ESTALE : 0;
 }
 
 static int hold_begin(struct write_state *state) {
@@ -95,20 +96,21 @@ static int hold_begin(struct write_state *state) {
   return 0;
 }
 
-static int open_target(struct file_job *job) {
+static int open_target(struct file_job *job, const uint64_t *at) {
   struct write_state *state = &job->u.write;
   bool is_exclusive = (job->flags & FILE_EXCLUSIVE) != 0;
   uint32_t mode = 0644;
   if (state->is_append) {
-    if (!state->has_match) return append_open(job, is_exclusive);
+    if (!state->has_match) return append_open(job, is_exclusive, at);
     int error = match_begin(job);
     if (error == 0) error = hold_begin(state);
-    return error < 0 ? error : append_open(job, is_exclusive);
+    return error < 0 ? error : append_open(job, is_exclusive, at);
   }
-  int error = check_present(state, is_exclusive, &mode);
+  bool is_new;
+  int error = check_present(state, is_exclusive, &mode, &is_new);
   if (error < 0) return error;
   if (state->mode == 0) state->mode = mode;
-  state->fd = temporary_create(state->place.dir, state->temporary);
+  state->fd = temporary_create(state->place.dir, state->temporary, is_new);
   if (state->fd >= 0) return 0;
   state->temporary[0] = '\0';
   return state->fd;
@@ -122,6 +124,7 @@ void write_start(struct file_job *job, const struct file_args *args) {
   state->place.dir = -1;
   state->mode = args->mode & 0777;
   state->is_append = (job->flags & FILE_APPEND) != 0;
+  state->is_kept = state->is_append && (job->flags & FILE_KEEP) != 0;
   state->has_match = args->extra_bytes == SHA256_BYTES;
   if (state->has_match) memcpy(state->match, args->extra, SHA256_BYTES);
   int error = resolve_place(job->path, (job->flags & FILE_PARENTS) != 0, &state->place);
@@ -129,7 +132,7 @@ void write_start(struct file_job *job, const struct file_args *args) {
     job_fail_path(job, error == -EBUSY ? -EISDIR : error);
     return;
   }
-  error = open_target(job);
+  error = open_target(job, (job->flags & FILE_AT) != 0 ? &args->offset : NULL);
   if (error < 0) fail(job, error);
 }
 
@@ -241,7 +244,8 @@ static void undo_append(struct write_state *state) {
 
 void write_close(struct file_job *job) {
   struct write_state *state = &job->u.write;
-  if (state->fd >= 0 && state->is_append && (state->is_created || state->written > 0)) undo_append(state);
+  bool has_begun = state->is_created || state->written > 0;
+  if (state->fd >= 0 && state->is_append && has_begun && !(state->is_kept && state->written > 0)) undo_append(state);
   if (state->fd >= 0) close(state->fd);
   if (state->present >= 0) close(state->present);
   if (state->temporary[0] != '\0') unlinkat(state->place.dir, state->temporary, 0);

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -34,7 +35,8 @@ void helper_set_pid(enum helper helper, pid_t pid) { helpers[helper].pid = pid; 
 void helper_become(const char *name, int third, int fourth) {
   sigset_t all;
   sigfillset(&all);
-  if (sigprocmask(SIG_SETMASK, &all, NULL) != 0 || prctl(PR_SET_NAME, name, 0, 0, 0) != 0) _exit(EXIT_BROKEN);
+  if (sigprocmask(SIG_SETMASK, &all, NULL) != 0 || prctl(PR_SET_NAME, name, 0, 0, 0) != 0 || setpriority(PRIO_PROCESS, 0, 0) != 0)
+    _exit(EXIT_BROKEN);
   /* Both out of the way first: either may have the other's number. */
   int a = fcntl(third, F_DUPFD, 5), b = fourth < 0 ? -1 : fcntl(fourth, F_DUPFD, 5);
   if (a < 0 || dup2(a, 3) < 0 || (fourth >= 0 && (b < 0 || dup2(b, 4) < 0))) _exit(EXIT_BROKEN);

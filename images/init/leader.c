@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -79,6 +80,8 @@ _Noreturn void leader_main(const struct launch *launch, int status) {
   if (setsid() < 0) fail(STAGE_EXEC, errno);
   if (launch->body[1] != 0 && ioctl(0, TIOCSCTTY, 0) != 0) fail(STAGE_PTY, errno);
   reset_signals();
+  /* The daemon lets PID 1 run before all others, or it would wait seconds among the processes of a fork bomb. */
+  if (setpriority(PRIO_PROCESS, 0, 0) != 0) fail(STAGE_EXEC, errno);
   umask(022);
 
   size_t argc = get_u16(launch->body + 6), envc = get_u16(launch->body + 8);

@@ -111,7 +111,7 @@ bool output_pump(struct exec *e) {
   struct output *o = &e->output;
   if (o->sent == o->end) return false;
   uint32_t at = (uint32_t)(o->sent % WINDOW_BYTES);
-  uint32_t bytes = o->end - o->sent > MAX_DATA ? MAX_DATA : (uint32_t)(o->end - o->sent);
+  uint32_t bytes = o->end - o->sent > OUTPUT_DATA ? OUTPUT_DATA : (uint32_t)(o->end - o->sent);
   if (bytes > WINDOW_BYTES - at) bytes = WINDOW_BYTES - at;
   bytes = run(o, at, bytes);
   if (!outbox_takes_bulk(8 + bytes)) return false;

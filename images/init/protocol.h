@@ -48,9 +48,11 @@ enum {
   MAX_BODY = 64 * 1024 + 32,      /* of every frame but START */
   MAX_START_BODY = 1024 * 1024,   /* argv and environment */
   MAX_DATA = 64 * 1024,           /* payload bytes of a data frame */
-  WINDOW_BYTES = 256 * 1024,      /* output of an exec that is not credited */
+  OUTPUT_DATA = MAX_DATA - 20,    /* of one OUTPUT: with its header and offset it is one read of the daemon's */
+  WINDOW_BYTES = 16 * OUTPUT_DATA, /* output of an exec that is not credited */
   STDIN_WINDOW_BYTES = 64 * 1024, /* stdin of an exec that its pipe has not taken */
-  FILE_WINDOW_BYTES = 256 * 1024, /* each way, for a file transfer or dial that is not credited */
+  FILE_WINDOW_BYTES = 1024 * 1024, /* each way, for a file transfer that is not credited */
+  DIAL_WINDOW_BYTES = 256 * 1024, /* the same for a dial */
   MAX_EXECS = 128,                /* running, lingering or not acknowledged */
   MAX_FILE_REQUESTS = 16,         /* at once */
   MAX_DIALS = 64,                 /* at once */
@@ -115,8 +117,9 @@ struct start { /* 32 bytes */
   uint32_t wall_ms;   /* 0: none */
   uint32_t idle_ms;   /* 0: none; counted from the last byte of output */
   uint32_t grace_ms;  /* between SIGTERM and SIGKILL when a limit ends it */
+  uint32_t oom_score; /* oom_score_adj of all it starts, at most 1000: the kernel's record of a kill and /proc name it,
+                         so the daemon tells the trees of commands apart; 0: 900 */
   uint32_t zero2;
-  uint32_t zero3;
 };
 
 struct kill { /* 8 bytes */
@@ -192,27 +195,47 @@ struct file_request { /* 32 bytes */
   uint16_t extra_bytes;
   uint32_t mode;       /* of what is created, masked with 0777; 0: 0644 or 0755 */
   uint32_t depth;      /* LIST: 0 is this directory only; bound 64 */
-  uint64_t offset;     /* READ */
-  uint64_t length;     /* READ: at most this many bytes; LIST: at most this many entries; 0: no limit */
+  uint64_t offset;     /* READ; WRITE with FILE_APPEND and FILE_AT: the size that the file must have; GREP: at most this
+                          many matches of a file, 0: no limit */
+  uint64_t length;     /* READ: at most this many bytes; LIST, GREP: entries or matches; 0: no limit */
 };
 enum { /* op */
-  FILE_READ = 1,    /* DATA_UP..., END with stat. Last component followed. */
+  FILE_READ = 1,    /* DATA_UP..., END with stat. Last component followed. extra: u64 inode, u64 size, i64 milliseconds of
+                       its last change that the file must have (ESTALE), or none */
   FILE_WRITE = 2,   /* DATA... EOF. Parents are made with FILE_PARENTS. Written beside as a temporary file of
                        mode 0600, then renamed; FILE_APPEND appends in place. extra: 32 bytes of SHA-256 that
                        the present content must have (ESTALE), or none. END with stat. A symlink as last
-                       component is replaced by the file. FILE_EXCLUSIVE: EEXIST if there is one. */
-  FILE_LIST = 3,    /* DATA_UP of packed entries, END with u64 total entries seen, u8 truncated */
+                       component is replaced by the file. FILE_EXCLUSIVE: EEXIST if there is one. FILE_APPEND with
+                       FILE_AT: ESTALE unless the file has `offset` bytes; with FILE_KEEP what came of one that was cut
+                       short stays. */
+  FILE_LIST = 3,    /* DATA_UP of packed entries, END with struct list_end. path2: goes on after this entry. extra: globs;
+                       FILE_IGNORE, FILE_ONLY_FILES */
   FILE_STAT = 4,    /* END with stat; FILE_NOFOLLOW */
   FILE_MKDIR = 5,   /* FILE_PARENTS: also no error if it exists as a directory */
-  FILE_REMOVE = 6,  /* FILE_RECURSIVE: directories too; symlinks are never followed; the workspace itself: EBUSY */
+  FILE_REMOVE = 6,  /* FILE_RECURSIVE: directories too; symlinks are never followed; the workspace itself: EBUSY.
+                       FILE_EXCLUSIVE: an empty directory goes too, ENOTEMPTY for another.
+                       END with u64 entries removed, also when it failed */
   FILE_MOVE = 7,    /* path -> path2; FILE_EXCLUSIVE: EEXIST if path2 exists; FILE_PARENTS */
   FILE_COPY = 8,    /* path -> path2, regular file, or tree with FILE_RECURSIVE; reflink where possible */
-  FILE_CHMOD = 9,   /* mode & 0777, last component followed */
+  FILE_CHMOD = 9,   /* mode & 0777, last component followed. FILE_RECURSIVE: all below a directory as well, no symlink
+                       followed, directories with x wherever mode has r. END with u64 changed, u64 not changed */
   FILE_READLINK = 10, /* END with the target's bytes */
   FILE_SYMLINK = 11,  /* extra: target; refused with EXDEV unless it stays inside as text */
-  FILE_HASH = 12      /* END with stat, then 32 bytes of SHA-256 */
+  FILE_HASH = 12,     /* END with stat, then 32 bytes of SHA-256 */
+  FILE_GREP = 13,     /* DATA_UP of matching lines (file-grep.h), END with struct list_end. path: a file, or a directory
+                         that is walked like LIST. mode: lines of context, before | after << 8. extra: u16 bytes of
+                         globs, globs, a program (file-regex.h). FILE_IGNORE */
+  FILE_WATCH = 14     /* DATA_UP of changes below a directory, or of a file, until FILE_CANCEL. FILE_RECURSIVE.
+                         See file-watch.c */
 };
-enum { FILE_PARENTS = 1, FILE_APPEND = 2, FILE_EXCLUSIVE = 4, FILE_RECURSIVE = 8, FILE_NOFOLLOW = 16 };
+enum {
+  FILE_PARENTS = 1, FILE_APPEND = 2, FILE_EXCLUSIVE = 4, FILE_RECURSIVE = 8, FILE_NOFOLLOW = 16,
+  FILE_IGNORE = 32,     /* what .gitignore files name is passed over, and .git */
+  FILE_ONLY_FILES = 64, /* directories are walked and not listed */
+  FILE_AT = 32,
+  FILE_KEEP = 64,
+  FILE_ANYWHERE = 128   /* of SYMLINK: the target may lead out, because the command that is undone found it so */
+};
 
 struct file_end { /* 8 bytes */
   uint32_t error;      /* errno, 0: done */
@@ -230,6 +253,28 @@ struct file_stat { /* 40 bytes */
   uint32_t links;
   uint32_t uid;
 };
+
+struct list_end { /* 56 bytes */
+  uint64_t seen;       /* entries of the directories that were read */
+  uint8_t why;         /* LIST_WHY_*; 0: nothing was left out */
+  uint8_t zero[7];
+  uint64_t skipped;    /* entries that could not be read, were too deep or have a path too long */
+  uint64_t files;      /* GREP: searched */
+  uint64_t binary;     /* of them, left alone at a NUL */
+  uint64_t matches;    /* lines */
+  uint64_t cut;        /* lines that were told or searched in parts only */
+};
+enum {
+  LIST_WHY_LIMIT = 1,    /* as many as were asked for */
+  LIST_WHY_DEPTH = 2,
+  LIST_WHY_UNREAD = 4,
+  LIST_WHY_RULES = 8,    /* .gitignore rules beyond 4096, or 128 KiB of them */
+  LIST_WHY_PER_FILE = 16,
+  LIST_WHY_CUT = 32
+};
+
+/* Globs of LIST and GREP: u16 bytes and a pattern each, over paths from the listed directory; one that begins with `!`
+ * excludes. See file-glob.h. */
 
 /* A packed entry of LIST: struct file_stat, u16 path bytes, u16 target bytes, path relative to the listed
  * directory, symlink target. Entries of a directory come sorted by name bytes, a directory before its content. */

@@ -28,7 +28,7 @@ static inline void do_round(uint32_t s[8], int k, uint32_t word) {
   *h = t + (rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22)) + ((a & b) | (c & (a | b)));
 }
 
-static void add_block(uint32_t state[8], const uint8_t *p) {
+__attribute__((optimize("O2"))) static void add_block(uint32_t state[8], const uint8_t *p) {
   uint32_t w[64];
   uint32_t s[8];
   for (int i = 0; i < 16; i++, p += 4) {

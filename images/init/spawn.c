@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "descriptors.h"
@@ -13,9 +14,12 @@
 #include "say.h"
 #include "supervisor.h"
 
+enum { OOM_SCORE = 900 };
+
 static int oom_fd = -1;
 static char oom_own[8];
 static size_t oom_own_bytes;
+static bool adopts;
 static pid_t *leaders; /* one for each slot of the table */
 
 bool spawn_open(void) {
@@ -23,9 +27,13 @@ bool spawn_open(void) {
   ssize_t got = oom_fd < 0 ? -1 : pread(oom_fd, oom_own, sizeof oom_own, 0);
   if (got > 0) oom_own_bytes = (size_t)got;
   else say("cannot read oom_score_adj; commands keep that of init", errno);
+  /* For PID 1 itself it changes nothing. gVisor has it not. */
+  adopts = prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0;
   leaders = memory_take_shared(MAX_EXECS * sizeof *leaders);
   return leaders != NULL;
 }
+
+bool spawn_adopts(void) { return adopts; }
 
 pid_t spawn_leader(const struct exec *e) { return leaders[e - execs]; }
 
@@ -36,8 +44,12 @@ static void oom_score(const char *text, size_t bytes) {
 /* A command inherits its score from PID 1, which carries it for the moment of the fork. Were it written by the
  * command itself, it would have to be dumpable before its exec, and another process of the tenant could then reach
  * the status pipe through /proc and forge the outcome. */
-static pid_t fork_as_command(void) {
-  oom_score("900", 3);
+static pid_t fork_as_command(uint32_t score) {
+  char text[4];
+  size_t at = sizeof text;
+  if (score == 0) score = OOM_SCORE;
+  for (; score > 0; score /= 10) text[--at] = (char)('0' + score % 10);
+  oom_score(text + at, sizeof text - at);
   pid_t pid = fork();
   int error = errno;
   if (pid != 0) oom_score(oom_own, oom_own_bytes);
@@ -89,7 +101,7 @@ int spawn(struct exec *e, const uint8_t *body, struct pages pages) {
     launch.report = report[1];
     launch.leader = &leaders[e - execs];
     *launch.leader = 0;
-    e->supervisor = fork_as_command();
+    e->supervisor = fork_as_command(get_u32(body + 24));
     if (e->supervisor == 0) supervisor_main(&launch);
     if (e->supervisor < 0) {
       e->supervisor = 0;

@@ -72,7 +72,9 @@ _Noreturn void supervisor_main(const struct launch *launch) {
   if (dup2(launch->in, 0) < 0 || dup2(launch->out, 1) < 0 || dup2(launch->err, 2) < 0 || dup2(launch->report, REPORT) < 0)
     _exit(EXIT_BROKEN);
   close_from(REPORT + 1);
-  if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0 || prctl(PR_SET_NAME, "supervisor", 0, 0, 0) != 0) _exit(EXIT_BROKEN);
+  /* Where there is no such thing, PID 1 takes care of what is reparented to it. */
+  (void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+  if (prctl(PR_SET_NAME, "supervisor", 0, 0, 0) != 0) _exit(EXIT_BROKEN);
 
   if (pipe2(status, O_CLOEXEC) != 0) {
     tell((struct record){.kind = RECORD_FAILED, .value = STAGE_PIPE, .status = errno});

@@ -13,7 +13,7 @@
 #include "file-reply.h"
 #include "frame.h"
 
-enum { INPUT_BYTES = 2 * (HEADER_BYTES + MAX_BODY), REQUEST_BYTES = 32 };
+enum { INPUT_BYTES = 2 * (HEADER_BYTES + MAX_BODY), REQUEST_BYTES = 32, IDENTITY_BYTES = 24 };
 
 static struct file_job jobs[MAX_FILE_REQUESTS];
 static uint8_t input[INPUT_BYTES];
@@ -47,15 +47,21 @@ static int check_args(const struct file_op *op, uint8_t kind, uint8_t flags, con
                       size_t path2_bytes) {
   if ((flags & ~op->flags) != 0) return -EINVAL;
   if (!op->has_path2 && path2_bytes > 0) return -EINVAL;
-  if (kind == FILE_WRITE && args->extra_bytes != 0 && args->extra_bytes != SHA256_BYTES) return -EINVAL;
-  if (kind != FILE_WRITE && kind != FILE_SYMLINK && args->extra_bytes > 0) return -EINVAL;
-  return args->offset > INT64_MAX ? -EINVAL : 0;
+  if (args->offset > INT64_MAX) return -EINVAL;
+  switch (kind) {
+    case FILE_WRITE: return args->extra_bytes == 0 || args->extra_bytes == SHA256_BYTES ? 0 : -EINVAL;
+    case FILE_READ: return args->extra_bytes == 0 || args->extra_bytes == IDENTITY_BYTES ? 0 : -EINVAL;
+    case FILE_SYMLINK: return args->extra_bytes > MAX_PATH_BYTES ? -ENAMETOOLONG : 0;
+    case FILE_LIST:
+    case FILE_GREP: return args->extra_bytes > MAX_EXTRA ? -EINVAL : 0;
+    default: return args->extra_bytes == 0 ? 0 : -EINVAL;
+  }
 }
 
 /* Copies what outlives the frame; the rest of `args` points to statics that last until start() returns. */
 static int parse_request(struct file_job *job, const uint8_t *body, struct file_args *args, int *what) {
   static char path2[MAX_PATH_BYTES + 1];
-  static uint8_t extra[MAX_PATH_BYTES + 1];
+  static uint8_t extra[MAX_EXTRA + 1];
   size_t path_bytes = get_u16(body + 2);
   size_t path2_bytes = get_u16(body + 4);
   const struct file_op *op = file_op_of(job->op);
@@ -70,7 +76,6 @@ static int parse_request(struct file_job *job, const uint8_t *body, struct file_
   error = path_check((const char *)body + path_bytes, path2_bytes);
   *what = error < 0;
   if (error < 0) return error;
-  if (args->extra_bytes > MAX_PATH_BYTES) return -ENAMETOOLONG;
   memcpy(job->path, body, path_bytes);
   job->path[path_bytes] = '\0';
   memcpy(path2, body + path_bytes, path2_bytes);
@@ -97,6 +102,8 @@ static void on_request(const struct frame *frame) {
   job->sent = 0;
   job->credited = 0;
   job->is_ready = false;
+  job->wait_fd = -1;
+  job->wait_from = 0;
   int error = parse_request(job, body, &args, &what);
   if (error < 0) {
     reply_end(job->id, -error, what, NULL, 0);
@@ -188,18 +195,41 @@ static bool has_work(void) {
   return ready_job() != NULL || frame_next(input + input_head, input_tail - input_head, &frame) != FRAME_MORE;
 }
 
+/* What jobs wait for beside the socket: fills `fds` and returns the milliseconds until one of them is to be looked at. */
+static int wait_for(struct pollfd fds[MAX_FILE_REQUESTS]) {
+  int wait_ms = -1;
+  for (size_t i = 0; i < MAX_FILE_REQUESTS; i++) {
+    const struct file_job *job = &jobs[i];
+    fds[i] = (struct pollfd){.fd = -1, .events = POLLIN};
+    if (!job->is_used || job->is_ready || job->wait_fd < 0) continue;
+    uint64_t now = step_begin();
+    if (now >= job->wait_from) {
+      fds[i].fd = job->wait_fd;
+      continue;
+    }
+    int left_ms = (int)((job->wait_from - now) / 1000000u) + 1;
+    if (wait_ms < 0 || left_ms < wait_ms) wait_ms = left_ms;
+  }
+  return wait_ms;
+}
+
 void worker_main(int socket_fd, int workspace_fd) {
   /* A write past RLIMIT_FSIZE is then EFBIG. */
   if (signal(SIGXFSZ, SIG_IGN) == SIG_ERR || signal(SIGPIPE, SIG_IGN) == SIG_ERR) leave(1);
   umask(0);
   resolve_init(workspace_fd);
   for (;;) {
+    struct pollfd fds[1 + MAX_FILE_REQUESTS];
     bool can_receive = input_tail - input_head < INPUT_BYTES;
-    struct pollfd poll_fd = {.fd = socket_fd, .events = can_receive ? POLLIN : 0};
-    if (reply_is_pending()) poll_fd.events |= POLLOUT;
-    int count = poll(&poll_fd, 1, has_work() ? 0 : -1);
+    fds[0] = (struct pollfd){.fd = socket_fd, .events = can_receive ? POLLIN : 0};
+    if (reply_is_pending()) fds[0].events |= POLLOUT;
+    int wait_ms = wait_for(fds + 1);
+    int count = poll(fds, 1 + MAX_FILE_REQUESTS, has_work() ? 0 : wait_ms);
     if (count < 0 && errno != EINTR) leave(1);
-    if (count > 0 && (poll_fd.revents & (POLLIN | POLLHUP | POLLERR)) != 0) receive(socket_fd);
+    for (size_t i = 0; count > 0 && i < MAX_FILE_REQUESTS; i++) {
+      if (fds[1 + i].revents != 0) jobs[i].is_ready = true;
+    }
+    if (count > 0 && (fds[0].revents & (POLLIN | POLLHUP | POLLERR)) != 0) receive(socket_fd);
     take_frames();
     if (reply_has_room()) step_one();
     if (reply_flush(socket_fd) < 0) leave(0);
