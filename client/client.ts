@@ -4,10 +4,12 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout } from 'node:timers/promises';
 import { Connection } from './connection.ts';
 import { ClientError, SandboxError } from './errors.ts';
+import { Operations } from './operations.ts';
 import type {
   ConfirmAnswer,
   ConfirmRequest,
   EgressDecision,
+  PolicyExplain,
   EventEnvelope,
   OpenResult,
   Params,
@@ -113,6 +115,11 @@ export class Cloister {
     return this.#connection.hello.receiptKey;
   }
 
+  /** For operators: open questions and the daemon's configuration. */
+  get operations(): Operations {
+    return new Operations(this.#connection);
+  }
+
   get daemonVersion(): string {
     return this.#connection.hello.daemonVersion;
   }
@@ -139,6 +146,14 @@ export class Cloister {
     const sandbox = new Sandbox(lease, result);
     this.#opened.set(key, { sandbox, lease, again: { session: options.session, tenant: options.tenant, role: options.role } });
     return sandbox;
+  }
+
+  /**
+   * What a session would be told of a URL that asked for this and nothing else; none is opened.
+   * @example const { verdict, rule } = await cloister.explain({ url: 'https://pypi.org', allow: ['pypi.org'], profile: 'workspace-write' });
+   */
+  async explain(asked: PolicyExplain): Promise<EgressDecision> {
+    return await this.#connection.call('policy.explain', asked);
   }
 
   /** Sandboxes this token may see. */

@@ -1,7 +1,7 @@
 // The way out of one sandbox: its policy, and what it says of an address. The daemon decides; nothing is judged here.
 
 import type { Connection } from './connection.ts';
-import type { EgressDecision, EgressInForce, EgressPolicy } from './protocol/index.ts';
+import type { EgressDecision, EgressInForce, EgressPolicy, EgressProposal } from './protocol/index.ts';
 
 /** What egress needs of a sandbox. */
 interface EgressHost {
@@ -36,5 +36,14 @@ export class SandboxEgress {
   async explain(url: string): Promise<EgressDecision> {
     if (this.#host.failure !== undefined) throw this.#host.failure;
     return await this.#host.connection.call('egress.explain', { sandbox: this.#sandbox, url });
+  }
+
+  /**
+   * What a policy with `learn: true` has denied since this daemon started, as the entries that would allow it. At most 512.
+   * @example await sandbox.egress.set({ allow: [...known, ...(await sandbox.egress.proposal()).allow] });
+   */
+  async proposal(): Promise<EgressProposal> {
+    if (this.#host.failure !== undefined) throw this.#host.failure;
+    return await this.#host.connection.call('egress.proposal', { sandbox: this.#sandbox });
   }
 }

@@ -24,6 +24,8 @@ export interface ExecOptions extends ReadOptions {
   /** Working directory, relative to the workspace or absolute. */
   readonly cwd?: string | undefined;
   readonly env?: Readonly<Record<string, string>> | undefined;
+  /** Names of the session's secrets to have in its environment. */
+  readonly secrets?: readonly string[] | undefined;
   /** /dev/null unless given. */
   readonly stdin?: Stdin | undefined;
   /** Milliseconds of wall time, then the outcome is `timedOut`. */
@@ -34,6 +36,8 @@ export interface ExecOptions extends ReadOptions {
   readonly outputBytes?: number | undefined;
   /** `drop` (default): go on, keep the tail, count what was dropped. `stop`: end with outcome `outputCapped`. */
   readonly outputPolicy?: 'drop' | 'stop' | undefined;
+  /** Snapshot the workspace first: `result.changes` lists what the command did, `workspace.undo(result.id)` takes it back. */
+  readonly checkpoint?: boolean | undefined;
   /** Outlives this handle and this connection. */
   readonly background?: boolean | undefined;
   /** A terminal of this size instead of pipes; all output is stdout. */
@@ -60,12 +64,14 @@ export function startParams(
     command: typeof command === 'string' ? command : [...command],
     cwd: options.cwd,
     env: options.env,
+    secrets: options.secrets === undefined ? undefined : [...options.secrets],
     timeoutMs: options.timeoutMs,
     idleTimeoutMs: options.idleTimeoutMs,
     outputBytes: options.outputBytes,
     outputPolicy: options.outputPolicy,
     yieldMs: options.yieldMs,
     background: options.background,
+    checkpoint: options.checkpoint,
     pty: options.pty,
     labels: options.labels,
   };

@@ -1,4 +1,4 @@
-// Writing one file: the request, its data and how both survive a lost socket.
+// Writing one file, or an archive of many: the request, its data and how both survive a lost socket.
 
 import type { Connection } from './connection.ts';
 import { Deferred } from './deferred.ts';
@@ -6,34 +6,38 @@ import { ClientError } from './errors.ts';
 import { toBytes, type Data } from './exec-options.ts';
 import { OutboundStream } from './outbound-stream.ts';
 import { outcomeUnknown, type PendingCall, type StreamSink, type WireRequest } from './pending-call.ts';
-import type { FileStat, Operation, Params, Result } from './protocol/index.ts';
+import type { Operation, Params, Result } from './protocol/index.ts';
 import { isRepeatable } from './repeatable.ts';
 
-export class FileWrite implements PendingCall, StreamSink {
+type WriteOperation = 'files.write' | 'files.upload';
+
+export class FileWrite<O extends WriteOperation = 'files.write'> implements PendingCall, StreamSink {
   readonly request: WireRequest;
   readonly #connection: Connection;
-  readonly #params: Params<'files.write'>;
+  readonly #op: O;
+  readonly #params: Params<O>;
   readonly #data: Data | AsyncIterable<Data>;
-  readonly #answer = new Deferred<FileStat>();
+  readonly #answer = new Deferred<Result<O>>();
   #output: OutboundStream;
   #isFed = false;
 
-  constructor(connection: Connection, params: Omit<Params<'files.write'>, 'stream'>, data: Data | AsyncIterable<Data>) {
+  constructor(connection: Connection, op: O, params: Omit<Params<O>, 'stream'>, data: Data | AsyncIterable<Data>) {
     this.#connection = connection;
     this.#data = data;
-    this.#params = { ...params, stream: connection.addStream(this) };
+    this.#op = op;
+    this.#params = { ...params, stream: connection.addStream(this) } as Params<O>;
     this.#output = this.#newOutput();
-    this.request = { op: 'files.write', params: this.#params };
+    this.request = { op, params: this.#params };
     connection.submit(this);
   }
 
-  get result(): Promise<FileStat> {
+  get result(): Promise<Result<O>> {
     return this.#answer.promise;
   }
 
   /** The file is put in place only after the last byte: before that nothing has happened and all may go again. */
   resume(): WireRequest | Error {
-    if (this.#output.isEofSent && !isRepeatable('files.write', this.#params)) return outcomeUnknown('files.write');
+    if (this.#output.isEofSent && !isRepeatable(this.#op, this.#params)) return outcomeUnknown(this.#op);
     if (!isWhole(this.#data)) {
       const what = `Cannot go on writing ${JSON.stringify(this.#params.path)}`;
       return new ClientError('CONNECTION_LOST', `${what}: the connection was lost and its source can't be read again`, {
@@ -70,7 +74,7 @@ export class FileWrite implements PendingCall, StreamSink {
 
   settle(result: Result<Operation>): boolean {
     this.#finish();
-    this.#answer.resolve(result as FileStat);
+    this.#answer.resolve(result as Result<O>);
     return true;
   }
 

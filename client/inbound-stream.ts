@@ -119,14 +119,19 @@ export class InboundStream {
     this.#head = 0;
   }
 
+  /** The next piece if it is here already. */
+  take(): Piece | null {
+    const piece = this.#queue[this.#head];
+    if (piece === undefined) return null;
+    this.#advance(piece);
+    return piece;
+  }
+
   /** The next piece, or null at the end. One caller at a time. */
   async next(): Promise<Piece | null> {
     for (;;) {
-      const piece = this.#queue[this.#head];
-      if (piece !== undefined) {
-        this.#advance(piece);
-        return piece;
-      }
+      const piece = this.take();
+      if (piece !== null) return piece;
       if (this.#failure !== undefined) throw this.#failure;
       if (this.isComplete) return null;
       await new Promise<void>((resolve) => {

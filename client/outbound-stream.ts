@@ -2,8 +2,10 @@
 // Knows nothing of sockets or of what the bytes mean.
 
 import { ClientError } from './errors.ts';
-import { FLAG_EOF, INITIAL_WINDOW, MAX_PAYLOAD_BYTES } from './protocol/index.ts';
+import { FLAG_EOF, INITIAL_WINDOW } from './protocol/index.ts';
 
+/** With both headers a frame of this is what Node reads from a socket at once: it is not put together from two reads. */
+const MAX_FRAME_PAYLOAD = 65_536 - 32;
 /** Bytes that may wait for credit. */
 const MAX_QUEUED_BYTES = 16 * 1024 * 1024;
 /** Bytes kept after sending: a receiver never grants more at once. */
@@ -96,7 +98,7 @@ export class OutboundStream {
     while (!this.#isClosed && this.#isOpen) {
       const next = this.#waiting[0];
       if (next === undefined) break;
-      const size = Math.min(next.bytes.byteLength, MAX_PAYLOAD_BYTES, this.#limit - this.#sent);
+      const size = Math.min(next.bytes.byteLength, MAX_FRAME_PAYLOAD, this.#limit - this.#sent);
       if (size <= 0) return;
       const isWhole = size === next.bytes.byteLength;
       const payload = isWhole ? next.bytes : next.bytes.subarray(0, size);

@@ -14,11 +14,12 @@ export async function* readOutput(
   onLeave: () => Promise<void>,
 ): AsyncGenerator<OutputChunk, ExecResult, undefined> {
   const reader = new ChunkReader();
+  const hasCallbacks = callbacks.onStdout !== undefined || callbacks.onStderr !== undefined;
   let isAnswered = false;
   try {
-    for (let piece = await output.next(); piece !== null; piece = await output.next()) {
+    for (let piece = await output.next(); piece !== null; piece = output.take() ?? (await output.next())) {
       const chunk = reader.read(piece);
-      await deliver(chunk, callbacks);
+      if (hasCallbacks) await deliver(chunk, callbacks);
       yield chunk;
     }
     for (const chunk of reader.finish(output.received)) {

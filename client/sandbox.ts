@@ -8,7 +8,11 @@ import { startParams, type AttachOptions, type ExecOptions } from './exec-option
 import { Execution, type ExecutionHost } from './execution.ts';
 import { Shell } from './shell.ts';
 import { SandboxFiles } from './files.ts';
+import { SandboxPermissions } from './permissions.ts';
 import { SandboxPorts } from './ports.ts';
+import { SandboxWorkspace } from './workspace.ts';
+import { sendReport, type UsageReport, type UsageSums } from './report.ts';
+import { SandboxSecrets } from './secrets.ts';
 import type { ExecInfo, Limits, OpenResult, Receipt, SandboxInfo, SessionRole, WorkspaceRetention } from './protocol/index.ts';
 
 export interface CloseOptions {
@@ -21,6 +25,11 @@ export interface ExtendOptions {
   readonly ttlMs?: number | undefined;
   /** Milliseconds without use after which the sandbox is closed. */
   readonly idleMs?: number | undefined;
+}
+
+export interface PauseOptions {
+  /** Also while commands run. */
+  readonly force?: boolean | undefined;
 }
 
 /** How a sandbox and its client tell each other of an end; not for callers. */
@@ -44,9 +53,12 @@ export interface SandboxLease {
 export class Sandbox {
   readonly files: SandboxFiles;
   readonly ports: SandboxPorts;
+  readonly workspace: SandboxWorkspace;
   readonly egress: SandboxEgress;
+  readonly permissions: SandboxPermissions;
+  readonly secrets: SandboxSecrets;
   readonly #lease: SandboxLease;
-  readonly #opened: OpenResult;
+  #opened: OpenResult;
   readonly #host: ExecutionHost;
   readonly #idPrefix = randomBytes(9).toString('base64url');
   #lastExec = 0;
@@ -57,7 +69,12 @@ export class Sandbox {
     this.#opened = opened;
     this.files = new SandboxFiles(lease, opened.id);
     this.ports = new SandboxPorts(lease, opened.id);
+    this.workspace = new SandboxWorkspace(lease, opened.id, (restored) => {
+      this.#opened = { ...this.#opened, receipt: restored.receipt };
+    });
     this.egress = new SandboxEgress(lease, opened.id);
+    this.permissions = new SandboxPermissions(lease, opened.id);
+    this.secrets = new SandboxSecrets(lease, opened.id);
     this.#host = {
       connection: lease.connection,
       id: opened.id,
@@ -140,10 +157,33 @@ export class Sandbox {
     return (await this.#lease.connection.call('exec.list', { sandbox: this.id })).execs;
   }
 
+  /**
+   * Puts on record what the model behind this session has used; answers the session's sums so far.
+   * @example await sandbox.report({ inputTokens: 1200, outputTokens: 80, costUsd: 0.004, model: 'm-1' });
+   */
+  async report(usage: UsageReport): Promise<UsageSums> {
+    this.#assertUsable();
+    return await sendReport(this.#lease.connection, this.id, usage);
+  }
+
   /** Sets new limits of life, counted from now. */
   async extend(options: ExtendOptions): Promise<SandboxInfo> {
     this.#assertUsable();
     return await this.#lease.connection.call('extend', { sandbox: this.id, ...options });
+  }
+
+  /**
+   * Stops everything in the sandbox until `resume` or the next call; the time limits of its commands stand still as well.
+   * Rejects with SESSION_BUSY while something runs, unless forced.
+   */
+  async pause(options: PauseOptions = {}): Promise<SandboxInfo> {
+    this.#assertUsable();
+    return await this.#lease.connection.call('pause', { sandbox: this.id, ...options });
+  }
+
+  async resume(): Promise<SandboxInfo> {
+    this.#assertUsable();
+    return await this.#lease.connection.call('resume', { sandbox: this.id });
   }
 
   /** Ends the sandbox and everything in it; a second call does nothing. Its commands end `killed`. */

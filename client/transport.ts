@@ -4,6 +4,7 @@
 import type { IncomingMessage } from 'node:http';
 import { WebSocket } from 'ws';
 import { z } from 'zod';
+import { dialSocket } from './dial-socket.ts';
 import { ClientError, SandboxError, type ErrorCode } from './errors.ts';
 import { ERROR_CODES, MAX_MESSAGE_BYTES, SUBPROTOCOL } from './protocol/index.ts';
 
@@ -53,11 +54,16 @@ export class Transport {
         reject(aborted());
         return;
       }
-      const socket = new WebSocket(endpoint(options.url), SUBPROTOCOL, {
+      const { address, target } = endpoint(options.url);
+      const socket = new WebSocket(address, SUBPROTOCOL, {
         headers: { authorization: `Bearer ${options.token}` },
         maxPayload: MAX_MESSAGE_BYTES,
         perMessageDeflate: false,
         handshakeTimeout: options.timeoutMs,
+        ...(target === null ? {} : { createConnection: () => dialSocket(target) }),
+        // Safe because: a mask keeps scripts in browsers from writing what a cache on the way takes for HTTP; here the program
+        // itself owns the socket. Masking and unmasking would cost more than all else that is done with an upload.
+        generateMask: (mask) => mask.fill(0),
       });
       const abort = (): void => {
         reject(aborted());
@@ -111,15 +117,21 @@ function aborted(): ClientError {
   return new ClientError('ABORTED', 'Cannot connect: the signal was aborted');
 }
 
-/** Accepts ws, wss, http and https addresses, with or without the path. */
-function endpoint(url: string): URL {
+type Target = { readonly host: string; readonly port: number } | { readonly path: string };
+
+/** Accepts ws, wss, http and https addresses, with or without the path, and `unix:/path/of/api.sock`. `target`: null with TLS. */
+function endpoint(url: string): { readonly address: URL; readonly target: Target | null } {
   const parsed = URL.canParse(url) ? new URL(url) : undefined;
+  if (parsed?.protocol === 'unix:' && parsed.pathname.startsWith('/'))
+    return { address: new URL('ws://localhost/v1/ws'), target: { path: decodeURIComponent(parsed.pathname) } };
   if (parsed === undefined || !/^(ws|http)s?:$/.test(parsed.protocol)) {
-    throw new ClientError('INVALID_ARGUMENT', `Cannot connect to ${JSON.stringify(url)}: it is not a ws:// or wss:// address`);
+    throw new ClientError('INVALID_ARGUMENT', `Cannot connect to ${JSON.stringify(url)}: it is not a ws://, wss:// or unix: address`);
   }
   parsed.protocol = parsed.protocol.replace('http', 'ws');
   if (parsed.pathname === '/') parsed.pathname = '/v1/ws';
-  return parsed;
+  if (parsed.protocol === 'wss:') return { address: parsed, target: null };
+  // As the socket wants it: an IPv6 address without its brackets.
+  return { address: parsed, target: { host: parsed.hostname.replace(/^\[|\]$/g, ''), port: Number(parsed.port || 80) } };
 }
 
 /** Reads why an upgrade was refused: the daemon's own error, or what its status means. */

@@ -60,6 +60,8 @@ export const ExecStart = z.strictObject({
   /** Relative to the workspace, or absolute under /workspace. */
   cwd: Text.max(4096).optional(),
   env: Env.optional(),
+  /** Names of secrets of the session that it gets in its environment. */
+  secrets: z.array(EnvName).max(32).optional(),
   /** `pipe`: data frames of the stream until one with EOF. */
   stdin: z.enum(['none', 'pipe']).default('none'),
   timeoutMs: z.int().min(1).max(0x7fff_ffff).optional(),
@@ -73,6 +75,8 @@ export const ExecStart = z.strictObject({
   /** Answer with outcome `running` after this time; go on with exec.attach. */
   yieldMs: z.int().min(0).max(3_600_000).optional(),
   background: z.boolean().default(false),
+  /** Snapshot the workspace first; the result then lists what the command changed, and it can be undone. */
+  checkpoint: z.boolean().default(false),
   pty: PtySize.optional(),
   labels: Labels.optional(),
 });
@@ -115,6 +119,8 @@ export const FileChange = z.strictObject({
   kind: z.enum(['created', 'changed', 'deleted']),
   bytes: z.int(),
   sha256: z.string().optional(),
+  /** Absent: a regular file. */
+  type: z.enum(['file', 'directory', 'symlink', 'fifo', 'socket', 'device']).optional(),
 });
 export type FileChange = z.infer<typeof FileChange>;
 
@@ -129,6 +135,10 @@ export const Note = z.strictObject({
     'egressDenied',
     'outputTruncated',
     'processesLeft',
+    /** More was changed than `changes` lists. */
+    'changesTruncated',
+    /** What a command with a checkpoint changed could not be found out. */
+    'changesUnknown',
   ]),
   detail: z.string().optional(),
 });

@@ -1,6 +1,7 @@
 // The public door of the wire contract: schemas, errors and frames. Imports zod and nothing else.
 
 export { ConfirmAnswer, ConfirmRequest } from './confirm.ts';
+export { EgressEntry, EgressMethod, EgressProposal, PolicyExplain } from './egress.ts';
 export { ERROR_CODES, ERROR_TABLE, SandboxError, type ErrorCode, type Retry, type SandboxErrorOptions } from './errors.ts';
 export {
   BEARER_PREFIX,
@@ -36,10 +37,15 @@ export {
   PtySize,
   Signal,
 } from './exec.ts';
-export { FileEntry, FileKind, FileListing, FileStat } from './files.ts';
+export { FileEntry, FileKind, FileListing, FileModes, FileStat, Omission, WalkSummary } from './files.ts';
+export { GrepLine, GrepSummary, WatchEvent } from './file-search.ts';
 export { DEFAULT_LIMITS, Limits, LimitsRequest } from './limits.ts';
 export { ExecId, Labels, Name, SandboxId, SessionName, StreamId, TenantName } from './names.ts';
+export { EditResult, FileView, InsertResult, PatchResult, UndoResult, type NewlineStyle, type TextEncodingName } from './text.ts';
+export { ConfigChange, ConfigInForce } from './operate.ts';
+export { PermissionRule, PermissionsExplained, PermissionsInForce, PermissionsRequest } from './permissions.ts';
 export { Receipt } from './receipt.ts';
+export { Secret } from './secrets.ts';
 export {
   ErrorBody,
   EventEnvelope,
@@ -62,3 +68,4 @@ export {
   SessionRole,
   WorkspaceRetention,
 } from './session.ts';
+export { TreeTransfer, WorkspaceDiff, WorkspaceFork, WorkspaceSnapshot, WorkspaceUndo, WorkspaceUsage } from './workspace.ts';

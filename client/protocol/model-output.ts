@@ -41,15 +41,15 @@ export class ModelOutput {
     this.#headLeft = 0;
   }
 
-  /** Copies what it keeps. */
-  append(bytes: Buffer): void {
+  /** Copies what it keeps. `isAscii`: every byte is known to be a character. */
+  append(bytes: Buffer, isAscii = false): void {
     let rest = bytes;
     if (this.#tailBytes === 0) {
       const taken = this.#fillHead(bytes);
       if (taken === bytes.length) return;
       rest = bytes.subarray(taken);
     }
-    this.#tailCount += countCharacters(rest);
+    this.#tailCount += isAscii ? rest.length : countCharacters(rest);
     this.#intoRing(rest);
   }
 

@@ -2,14 +2,15 @@
 
 import { z } from 'zod';
 import { ConfirmReply, ConfirmRequest } from './confirm.ts';
+import { EgressProposal, EgressProposalRequest, PolicyExplain } from './egress.ts';
 import { ERROR_CODES } from './errors.ts';
 import { EgressDecision, ExecAttach, ExecInfo, ExecKill, ExecResize, ExecResult, ExecStart } from './exec.ts';
+import { FILE_SEARCH_OPERATIONS } from './file-search.ts';
 import {
-  FileListing,
+  FileModes,
   FileStat,
   FilesChmod,
   FilesCopy,
-  FilesList,
   FilesMkdir,
   FilesMove,
   FilesRead,
@@ -20,7 +21,23 @@ import {
   FilesWrite,
 } from './files.ts';
 import { SandboxId, TenantName } from './names.ts';
+import { ConfigChange, ConfigInForce, ConfirmList, ConfirmListResult } from './operate.ts';
+import { PermissionsExplain, PermissionsExplained, PermissionsGet, PermissionsInForce } from './permissions.ts';
 import { PortsUrl, PortsUrlResult } from './ports.ts';
+import { ReportRequest, ReportResult } from './report.ts';
+import { SecretsSet } from './secrets.ts';
+import {
+  EditResult,
+  FilesEdit,
+  FilesInsert,
+  FilesPatch,
+  FilesUndoEdit,
+  FilesView,
+  FileView,
+  InsertResult,
+  PatchResult,
+  UndoResult,
+} from './text.ts';
 import {
   CloseRequest,
   EgressExplain,
@@ -30,8 +47,10 @@ import {
   ListRequest,
   OpenRequest,
   OpenResult,
+  PauseRequest,
   SandboxInfo,
 } from './session.ts';
+import { WORKSPACE_OPERATIONS } from './workspace.ts';
 
 export const Role = z.enum(['tenant', 'observer', 'operator']);
 export type Role = z.infer<typeof Role>;
@@ -63,6 +82,8 @@ export const OPERATIONS = {
   close: { params: CloseRequest, result: Nothing },
   list: { params: ListRequest, result: z.strictObject({ sandboxes: z.array(SandboxInfo) }) },
   extend: { params: ExtendRequest, result: SandboxInfo },
+  pause: { params: PauseRequest, result: SandboxInfo },
+  resume: { params: ofSandbox, result: SandboxInfo },
   'exec.start': { params: ExecStart, result: ExecResult },
   'exec.attach': { params: ExecAttach, result: ExecResult },
   'exec.kill': { params: ExecKill, result: Nothing },
@@ -70,19 +91,35 @@ export const OPERATIONS = {
   'exec.list': { params: ofSandbox, result: z.strictObject({ execs: z.array(ExecInfo) }) },
   'files.read': { params: FilesRead, result: FileStat },
   'files.write': { params: FilesWrite, result: FileStat },
-  'files.list': { params: FilesList, result: FileListing },
+  ...FILE_SEARCH_OPERATIONS,
   'files.stat': { params: FilesStat, result: FileStat },
   'files.mkdir': { params: FilesMkdir, result: Nothing },
-  'files.remove': { params: FilesRemove, result: Nothing },
+  'files.remove': { params: FilesRemove, result: z.strictObject({ removed: z.int() }) },
   'files.move': { params: FilesMove, result: Nothing },
   'files.copy': { params: FilesCopy, result: Nothing },
-  'files.chmod': { params: FilesChmod, result: Nothing },
+  'files.chmod': { params: FilesChmod, result: FileModes },
   'files.readlink': { params: FilesReadlink, result: z.strictObject({ target: z.string() }) },
   'files.symlink': { params: FilesSymlink, result: Nothing },
+  'files.view': { params: FilesView, result: FileView },
+  'files.edit': { params: FilesEdit, result: EditResult },
+  'files.insert': { params: FilesInsert, result: InsertResult },
+  'files.patch': { params: FilesPatch, result: PatchResult },
+  'files.undoEdit': { params: FilesUndoEdit, result: UndoResult },
   'confirm.answer': { params: ConfirmReply, result: Nothing },
+  'confirm.list': { params: ConfirmList, result: ConfirmListResult },
+  'permissions.get': { params: PermissionsGet, result: PermissionsInForce },
+  'permissions.explain': { params: PermissionsExplain, result: PermissionsExplained },
+  'config.get': { params: Nothing, result: ConfigInForce },
+  'config.reload': { params: Nothing, result: ConfigChange },
+  'config.revert': { params: Nothing, result: ConfigChange },
   'egress.set': { params: EgressSet, result: EgressInForce },
   'egress.explain': { params: EgressExplain, result: EgressDecision },
+  'egress.proposal': { params: EgressProposalRequest, result: EgressProposal },
+  'policy.explain': { params: PolicyExplain, result: EgressDecision },
   'ports.url': { params: PortsUrl, result: PortsUrlResult },
+  'secrets.set': { params: SecretsSet, result: Nothing },
+  report: { params: ReportRequest, result: ReportResult },
+  ...WORKSPACE_OPERATIONS,
 } as const;
 
 export type Operation = keyof typeof OPERATIONS;

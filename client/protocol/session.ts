@@ -1,19 +1,24 @@
 // Sessions: opening, listing, extending and closing a sandbox.
 
 import { z } from 'zod';
+import { EgressEntry } from './egress.ts';
 import { Env } from './exec.ts';
 import { Limits, LimitsRequest } from './limits.ts';
 import { Labels, Name, SandboxId, SessionName, TenantName, Timestamp } from './names.ts';
+import { PermissionsRequest } from './permissions.ts';
 import { Receipt } from './receipt.ts';
+import { Secrets } from './secrets.ts';
 
 export const SessionRole = z.enum(['controller', 'participant', 'observer']);
 export type SessionRole = z.infer<typeof SessionRole>;
 
 export const EgressPolicy = z.strictObject({
-  allow: z.array(z.string().min(1).max(300)).max(1000).optional(),
+  /** As an object an entry also says which requests pass; over https that means that the host's TLS is opened. */
+  allow: z.array(EgressEntry).max(1000).optional(),
   deny: z.array(z.string().min(1).max(300)).max(1000).optional(),
   ask: z.array(z.string().min(1).max(300)).max(1000).optional(),
   mode: z.enum(['off', 'allowlist', 'open']).optional(),
+  /** What an allowlist denies is kept as a proposal; it is denied all the same. */
   learn: z.boolean().optional(),
 });
 export type EgressPolicy = z.infer<typeof EgressPolicy>;
@@ -21,9 +26,10 @@ export type EgressPolicy = z.infer<typeof EgressPolicy>;
 /** The policy in force, entries normalised. */
 export const EgressInForce = z.strictObject({
   mode: z.enum(['off', 'allowlist', 'open']),
-  allow: z.array(z.string()),
+  allow: z.array(EgressEntry),
   deny: z.array(z.string()),
   ask: z.array(z.string()),
+  learn: z.boolean().optional(),
   /** Of the session's whole policy, as in audit records. */
   policySha256: z.string(),
 });
@@ -63,6 +69,10 @@ export const OpenRequest = z.strictObject({
   limits: LimitsRequest.optional(),
   egress: EgressPolicy.optional(),
   env: Env.optional(),
+  /** Never in a record or an answer. */
+  secrets: Secrets.optional(),
+  /** Narrows what the operator's rules allow. */
+  permissions: PermissionsRequest.optional(),
   /** Milliseconds without a command, file call or connection after which the sandbox is closed. */
   idleMs: Duration.optional(),
   /** Milliseconds after which the sandbox is closed whatever it does. */
@@ -117,5 +127,7 @@ export const ListRequest = z.strictObject({
 });
 export type ListRequest = z.infer<typeof ListRequest>;
 
+/** `force`: commands that run stand still, too. */
+export const PauseRequest = z.strictObject({ sandbox: SandboxId, force: z.boolean().default(false) });
 export const CloseRequest = z.strictObject({ sandbox: SandboxId, workspace: WorkspaceRetention.optional() });
 export const ExtendRequest = z.strictObject({ sandbox: SandboxId, ttlMs: Duration.optional(), idleMs: Duration.optional() });
