@@ -1,14 +1,33 @@
 // The egress process as configured: which servers it asks, whom it runs as, what it may reach.
 
 import { getServers } from 'node:dns';
+import { join } from 'node:path';
+import type { PolicyExplain } from '../client/protocol/egress.ts';
+import { SandboxError } from '../client/protocol/errors.ts';
+import type { EgressDecision } from '../client/protocol/exec.ts';
 import type { Config } from './config.ts';
 import { EgressProcess } from './egress/egress-process.ts';
+import { EgressTrust } from './egress/egress-trust.ts';
 import { parseNameServer } from './egress/name-server.ts';
 import type { Clock } from './observe/clock.ts';
 import type { Log } from './observe/log.ts';
+import { explainedEgress } from './policy/explain-policy.ts';
+import { egressAuthorityPathOf } from './state-dir.ts';
+
+/** Answers what a session without a sandbox would be told; the name is resolved where tenants' names always are. */
+export const explainWith =
+  (egress: EgressProcess, config: Config) =>
+  async (asked: PolicyExplain): Promise<EgressDecision> => {
+    const policy = explainedEgress(asked, config);
+    const record = await egress.explainPolicy(policy, asked.url);
+    if (record === null)
+      throw new SandboxError('SANDBOX_FAILED', 'Cannot explain: the egress process is being started again', { retry: 'later' });
+    const { execId: _none, ...decision } = record;
+    return decision;
+  };
 
 /** Nothing of it runs until a sandbox has a way out. */
-export function openEgress({ egress }: Config, clock: Clock, log: Log): EgressProcess {
+export function openEgress({ egress, stateDir }: Config, clock: Clock, log: Log): EgressProcess {
   const servers = (egress.resolver.length > 0 ? egress.resolver : getServers()).map(parseNameServer).filter((server) => server !== null);
   if (egress.allowPrivate.length > 0) log.warn({ allowPrivate: egress.allowPrivate }, 'sandboxes may reach these private ranges');
   return new EgressProcess({
@@ -19,6 +38,12 @@ export function openEgress({ egress }: Config, clock: Clock, log: Log): EgressPr
       blocklistExtra: egress.blocklistExtra,
       limits: egress.limits,
     },
+    trust: new EgressTrust({
+      authorityPath: egressAuthorityPathOf(stateDir),
+      runDir: join(stateDir, 'run'),
+      extraPath: egress.upstreamCa ?? null,
+      clock,
+    }),
     clock,
     log,
   });

@@ -20,7 +20,7 @@ const PHRASES: Readonly<Record<number, string>> = {
 export function statusOf(verdict: Verdict): number {
   if (verdict.reason === 'unparseable' || verdict.reason === 'badRequest') return 400;
   if (verdict.reason === 'limitReached') return 429;
-  return verdict.reason === 'unreachable' ? 502 : 403;
+  return verdict.verdict === 'allow' ? 502 : 403;
 }
 
 /** A whole answer. `what` is the request as it was judged, for example `CONNECT example.com:443`. */

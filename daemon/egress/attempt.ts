@@ -10,6 +10,8 @@ const MAX_HOST_TEXT = 255;
 const MAX_PATH_TEXT = 256;
 
 export interface AttemptOptions {
+  /** Of its process. */
+  readonly id: number;
   /** null: it was not readable. */
   readonly target: Target | null;
   /** What was sent as target, for the record of one that was not readable. */
@@ -19,6 +21,8 @@ export interface AttemptOptions {
   readonly path: string | null;
   /** As the command's own proxy credentials say: advisory within the sandbox. */
   readonly execId: string | null;
+  /** An answer that was given before and counts here. */
+  readonly confirmedRule?: string;
   /** null: nobody waits for it on a connection. */
   readonly client: Socket | null;
   readonly now: number;
@@ -26,22 +30,36 @@ export interface AttemptOptions {
 }
 
 export class Attempt {
+  readonly id: number;
   readonly target: Target | null;
   readonly execId: string | null;
+  readonly confirmedRule: string | undefined;
   readonly #options: AttemptOptions;
   #verdict: Verdict | null = null;
   #upstream: Socket | null = null;
   #isFinished = false;
+  #isCarrier = false;
 
   constructor(options: AttemptOptions) {
     this.#options = options;
+    this.id = options.id;
     this.target = options.target;
     this.execId = options.execId;
+    this.confirmedRule = options.confirmedRule;
   }
 
   /** null: not judged yet. */
   get verdict(): Verdict | null {
     return this.#verdict;
+  }
+
+  /** A tunnel whose requests are attempts of their own: it is no news itself. */
+  get isCarrier(): boolean {
+    return this.#isCarrier;
+  }
+
+  carries(isCarrier: boolean): void {
+    this.#isCarrier = isCarrier;
   }
 
   judged(verdict: Verdict): void {
@@ -71,10 +89,10 @@ export class Attempt {
     this.#options.onFinished(this);
   }
 
-  /** As it stands now. */
+  /** As it stands now; a carrier that was never cut says nothing. */
   record(now: number): DecisionRecord | null {
     const { target, text, method, path, execId } = this.#options;
-    if (this.#verdict === null) return null;
+    if (this.#verdict === null || (this.#isCarrier && this.#verdict.verdict === 'allow')) return null;
     const { verdict, reason, rule, remedy } = this.#verdict;
     const address = this.#upstream?.remoteAddress;
     return {

@@ -1,12 +1,15 @@
 // What a request wants to reach, read by a grammar of our own: `http://host[:port]/path`, or `host:port`. Pure and total.
 
 import { type Host, parseHost, parsePort } from '../policy/host-name.ts';
+import type { RequestWish } from '../policy/host-rule.ts';
 
 export interface Target {
-  /** `http`: one request in the clear; `tunnel`: bytes both ways. */
+  /** `http`: one request in the clear; `tunnel`: bytes both ways, or one request inside of TLS that is opened. */
   readonly via: 'http' | 'tunnel';
   readonly host: Host;
   readonly port: number;
+  /** Absent: bytes that nobody reads. */
+  readonly request?: RequestWish;
 }
 
 export interface HttpTarget extends Target {
@@ -33,9 +36,12 @@ export function parseHttpTarget(text: string): HttpTarget | null {
   const slash = rest.indexOf('/');
   const authority = parseHostHeader(slash === -1 ? rest : rest.slice(0, slash));
   const path = slash === -1 ? '/' : rest.slice(slash);
-  if (authority === null || !PATH.test(path)) return null;
+  if (authority === null || !isPath(path)) return null;
   return { via: 'http', ...authority, path };
 }
+
+/** As it stands in a request line, with the query. */
+export const isPath = (text: string): boolean => PATH.test(text);
 
 /** `host[:port]` of plain HTTP, whose port is 80 unless it is said. */
 export function parseHostHeader(text: string): { readonly host: Host; readonly port: number } | null {

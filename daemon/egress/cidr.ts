@@ -19,13 +19,33 @@ export function groupsOf(address: string): readonly number[] | null {
     const value = ipv4Number(address);
     return value === null ? null : [value >>> 16, value & 0xffff];
   }
-  if (!isIPv6(address) || /[.%]/.test(address)) return null;
-  const gap = address.indexOf('::');
-  const groups = (text: string): number[] => (text === '' ? [] : text.split(':').map((group) => Number.parseInt(group, 16)));
-  if (gap === -1) return groups(address);
-  const left = groups(address.slice(0, gap));
-  const right = groups(address.slice(gap + 2));
-  return [...left, ...Array.from({ length: 8 - left.length - right.length }, () => 0), ...right];
+  return isIPv6(address) ? ipv6Groups(address) : null;
+}
+
+const [COLON, NINE] = [0x3a, 0x39];
+
+/** `address` is one, perhaps with a zone or a dotted end. */
+function ipv6Groups(address: string): readonly number[] | null {
+  const groups: number[] = [];
+  let [value, digits, gap] = [0, 0, -1];
+  for (let at = 0; at < address.length; at += 1) {
+    const code = address.charCodeAt(at);
+    if (code === COLON) {
+      if (digits > 0) groups.push(value);
+      if (address.charCodeAt(at + 1) === COLON) gap = groups.length;
+      [value, digits] = [0, 0];
+    } else {
+      // Letters of either case, and nothing but hexadecimal digits but for what is refused.
+      const digit = code <= NINE ? code - 0x30 : (code | 0x20) - 0x57;
+      if (digit < 0 || digit > 15) return null;
+      value = value * 16 + digit;
+      digits += 1;
+    }
+  }
+  if (digits > 0) groups.push(value);
+  if (gap === -1) return groups;
+  const zeros = Array.from({ length: 8 - groups.length }, () => 0);
+  return [...groups.slice(0, gap), ...zeros, ...groups.slice(gap)];
 }
 
 /** Equal for two spellings of one address. */

@@ -7,40 +7,57 @@ import type { Clock } from '../observe/clock.ts';
 import type { Log } from '../observe/log.ts';
 import type { GrantedEgress } from '../policy/egress-policy.ts';
 import { EgressChild } from './egress-child.ts';
-import type { DecisionRecord, FromEgress, ToEgress } from './messages.ts';
+import { EgressCounters, type EgressCounts } from './egress-counters.ts';
+import type { EgressTrust } from './egress-trust.ts';
+import { LeafDesk } from './leaf-desk.ts';
+import { remedyOf } from './verdict.ts';
+import type { DecisionRecord, EgressStatus, FromEgress, HeaderSecret, ToEgress } from './messages.ts';
 
 const FIRST_DELAY_MS = 100;
 const LAST_DELAY_MS = 10_000;
 const CALL_LIMIT_MS = 10_000;
 const MAX_CALLS = 4096;
+/** Attempts of one sandbox that are known to go on. */
+const MAX_OPEN = 16_384;
 
 export type Answer = Extract<ToEgress, { t: 'answer' }>['answer'];
 
 /** What it tells of one sandbox. */
 export interface EgressEvents {
-  readonly decided: (decision: DecisionRecord) => void;
+  /** Allowed, and about to be dialled; its `decided` follows, even if the process dies. */
+  readonly started: (decision: DecisionRecord, attempt: string) => void;
+  readonly decided: (decision: DecisionRecord, attempt: string) => void;
   readonly asked: (decision: DecisionRecord, answer: (answer: Answer) => void) => void;
 }
 
 export interface EgressProcessOptions {
-  readonly configuration: Omit<Extract<ToEgress, { t: 'configure' }>, 't'>;
+  readonly configuration: Omit<Extract<ToEgress, { t: 'configure' }>, 't' | 'roots'>;
+  readonly trust: EgressTrust;
   readonly clock: Clock;
   readonly log: Log;
 }
 
 interface Known {
   policy: GrantedEgress;
+  /** Asked each time: nobody else keeps values. */
+  readonly secrets: () => readonly HeaderSecret[];
+  /** Started and not decided; numbers are the process's own. */
+  readonly open: Map<number, DecisionRecord>;
   readonly events: EgressEvents;
   usedUp: number;
   usedDown: number;
 }
 
-type Answered = Extract<FromEgress, { t: 'flushed' | 'explained' }>;
+type Answered = Extract<FromEgress, { t: 'flushed' | 'explained' | 'status' }>;
 
 export class EgressProcess {
   readonly #options: EgressProcessOptions;
   readonly #known = new Map<SandboxId, Known>();
   readonly #calls = new Map<number, (answer: Answered | null) => void>();
+  readonly #counters = new EgressCounters();
+  readonly #leaves: LeafDesk;
+  /** Of the process; it tells its attempts from those of its former lives. */
+  #lives = 0;
   #child: EgressChild | null = null;
   #starting: Promise<EgressChild> | null = null;
   #cancelRestart: () => void = () => undefined;
@@ -50,6 +67,7 @@ export class EgressProcess {
 
   constructor(options: EgressProcessOptions) {
     this.#options = options;
+    this.#leaves = new LeafDesk(options);
   }
 
   get pid(): number | undefined {
@@ -57,8 +75,8 @@ export class EgressProcess {
   }
 
   /** Its connections are taken from now on; rejects if there is no egress process to be had. */
-  async add(sandbox: SandboxId, policy: GrantedEgress, events: EgressEvents): Promise<void> {
-    this.#known.set(sandbox, { policy, events, usedUp: 0, usedDown: 0 });
+  async add(sandbox: SandboxId, policy: GrantedEgress, secrets: () => readonly HeaderSecret[], events: EgressEvents): Promise<void> {
+    this.#known.set(sandbox, { policy, secrets, events, usedUp: 0, usedDown: 0, open: new Map() });
     try {
       if (this.#child === null) await this.#start();
       else this.#tellPolicy(this.#child, sandbox);
@@ -68,6 +86,7 @@ export class EgressProcess {
     }
   }
 
+  /** With its secrets as they are now. */
   setPolicy(sandbox: SandboxId, policy: GrantedEgress): void {
     const known = this.#known.get(sandbox);
     if (known === undefined) return;
@@ -97,6 +116,28 @@ export class EgressProcess {
     return answer?.t === 'explained' ? answer.decision : null;
   }
 
+  /** By a policy that no sandbox has; the process is started for it if need be. */
+  async explainPolicy(policy: GrantedEgress, url: string): Promise<DecisionRecord | null> {
+    if (this.#child === null) await this.#start();
+    const answer = await this.#call((call) => ({ t: 'explainPolicy', call, policy, url }));
+    return answer?.t === 'explained' ? answer.decision : null;
+  }
+
+  counts(): EgressCounts {
+    return this.#counters.counts();
+  }
+
+  /** null: there is no egress process now. */
+  async status(): Promise<EgressStatus | null> {
+    const answer = await this.#call((call) => ({ t: 'status', call }));
+    return answer?.t === 'status' ? answer.status : null;
+  }
+
+  /** Files by which tools inside a sandbox trust what vouches for hosts whose TLS is opened. */
+  installTrust(directory: string): Promise<void> {
+    return this.#options.trust.install(directory);
+  }
+
   stop(): void {
     this.#isStopped = true;
     this.#cancelRestart();
@@ -114,7 +155,7 @@ export class EgressProcess {
   async #spawn(): Promise<EgressChild> {
     const { configuration, clock, log } = this.#options;
     const child = await EgressChild.start({
-      configuration: { t: 'configure', ...configuration },
+      configuration: { t: 'configure', ...configuration, roots: await this.#options.trust.roots() },
       clock,
       log,
       onMessage: (message) => this.#onMessage(child, message),
@@ -124,6 +165,8 @@ export class EgressProcess {
       child.kill();
       return child;
     }
+    this.#lives += 1;
+    if (this.#lives > 1) this.#counters.restarted();
     for (const sandbox of this.#known.keys()) this.#tellPolicy(child, sandbox);
     this.#child = child;
     log.info({ pid: child.pid, uid: configuration.identity.uid }, 'egress process ready');
@@ -132,6 +175,7 @@ export class EgressProcess {
 
   #onExit(cause: string): void {
     this.#child = null;
+    for (const known of this.#known.values()) this.#interrupted(known);
     for (const settle of [...this.#calls.values()]) settle(null);
     if (this.#isStopped) return;
     this.#options.log.error({ cause, delayMs: this.#delayMs }, 'egress process died; there is no way out until it is back');
@@ -159,22 +203,55 @@ export class EgressProcess {
 
   #tellPolicy(child: EgressChild, sandbox: SandboxId): void {
     const known = this.#known.get(sandbox);
-    if (known !== undefined) child.tell({ t: 'policy', sandbox, policy: known.policy, usedUp: known.usedUp, usedDown: known.usedDown });
+    if (known === undefined) return;
+    const { policy, secrets, usedUp, usedDown } = known;
+    child.tell({ t: 'policy', sandbox, policy, secrets: [...secrets()], usedUp, usedDown });
   }
 
   #onMessage(child: EgressChild, message: FromEgress): void {
     if (message.t === 'decision') {
       const known = this.#known.get(message.sandbox);
-      if (known === undefined) return;
-      known.usedUp += message.decision.bytesUp;
-      known.usedDown += message.decision.bytesDown;
-      known.events.decided(message.decision);
-    } else if (message.t === 'ask') {
+      if (known !== undefined) this.#decided(known, message.attempt, message.decision);
+    } else if (message.t === 'started') {
+      const known = this.#known.get(message.sandbox);
+      if (known === undefined || known.open.size >= MAX_OPEN) return;
+      known.open.set(message.attempt, message.decision);
+      known.events.started(message.decision, this.#nameOf(message.attempt));
+    } else if (message.t === 'leafWanted') void this.#leaf(child, message);
+    else if (message.t === 'ask') {
       const { call } = message;
       const known = this.#known.get(message.sandbox);
       if (known === undefined) child.tell({ t: 'answer', call, answer: 'nobody' });
       else known.events.asked(message.decision, (answer) => child.tell({ t: 'answer', call, answer }));
-    } else if (message.t === 'flushed' || message.t === 'explained') this.#calls.get(message.call)?.(message);
+    } else if (message.t === 'flushed' || message.t === 'explained' || message.t === 'status') this.#calls.get(message.call)?.(message);
+  }
+
+  #decided(known: Known, attempt: number, decision: DecisionRecord): void {
+    known.open.delete(attempt);
+    known.usedUp += decision.bytesUp;
+    known.usedDown += decision.bytesDown;
+    this.#counters.decided(decision);
+    known.events.decided(decision, this.#nameOf(attempt));
+  }
+
+  /** What went on when the process died: how much passed, nobody knows any more. */
+  #interrupted(known: Known): void {
+    const now = this.#options.clock.now();
+    for (const [attempt, decision] of known.open) {
+      const ms = Math.max(0, now - Date.parse(decision.at));
+      this.#decided(known, attempt, { ...decision, ms, reason: 'interrupted', remedy: remedyOf('interrupted') });
+    }
+    known.open.clear();
+  }
+
+  async #leaf(child: EgressChild, { call, sandbox, host }: Extract<FromEgress, { t: 'leafWanted' }>): Promise<void> {
+    const known = this.#known.get(sandbox);
+    const leaf = known === undefined ? null : await this.#leaves.answer(sandbox, host, known);
+    child.tell({ t: 'leaf', call, leaf });
+  }
+
+  #nameOf(attempt: number): string {
+    return `${this.#lives}-${attempt}`;
   }
 
   #call(message: (call: number) => ToEgress): Promise<Answered | null> {

@@ -1,10 +1,11 @@
-// One plain HTTP request, judged, sent on in our own words, and its answer brought back. The answer is read by Node's
+// One HTTP request, judged, sent on in our own words, in the clear or over TLS, and its answer brought back. The answer is read by Node's
 // parser and written anew, so neither side ever sees the other's framing.
 
 import { type IncomingMessage, request } from 'node:http';
 import type { Socket } from 'node:net';
 import { denialAnswer, statusOf } from './answer.ts';
 import type { Attempt } from './attempt.ts';
+import { EchoFilter, withoutValues } from './echo-filter.ts';
 import type { HttpTarget } from './authority.ts';
 import { downstreamLines, upgradeOf, upstreamFields, wantsClose } from './http-fields.ts';
 import { BodyReader } from './request-body.ts';
@@ -46,14 +47,17 @@ export async function forward(
     return !isLast;
   };
   try {
+    const misdirected = port.judgePlaceholders(head, target);
+    if (misdirected !== null) return refuse(misdirected);
     const upgrade = upgradeOf(head);
     const admission = await port.admit(attempt);
     if (admission.verdict.verdict !== 'allow') return refuse(admission.verdict);
     if (upgrade === 'other') return refuse(deny('upgradeRefused', 'builtin:http:upgrade'));
-    const upstream = await port.dial(attempt, admission, client);
+    const upstream = await port.dialServer(attempt, admission, client, target);
     if (upstream === null) return client.destroyed ? false : refuse(attempt.verdict ?? admission.verdict);
+    const { fields, written } = port.fillIn(head.fields, target);
     try {
-      return await exchange({ client, port, head, target, attempt, upstream, isUpgrade: upgrade === 'websocket', refuse });
+      return await exchange({ client, port, head, fields, written, target, attempt, upstream, isUpgrade: upgrade === 'websocket', refuse });
     } finally {
       upstream.destroy();
     }
@@ -66,6 +70,10 @@ interface Exchange {
   readonly client: Socket;
   readonly port: SandboxPort;
   readonly head: RequestHead;
+  /** Of the head, with the values of secrets. */
+  readonly fields: RequestHead['fields'];
+  /** Values of secrets that are among them; the client never gets them back. */
+  readonly written: readonly string[];
   readonly target: HttpTarget;
   readonly attempt: Attempt;
   readonly upstream: Socket;
@@ -74,11 +82,15 @@ interface Exchange {
 }
 
 async function exchange(options: Exchange): Promise<boolean> {
-  const { client, port, head, target, attempt, upstream, isUpgrade, refuse } = options;
+  const { client, port, head, fields, written, target, attempt, upstream, isUpgrade, refuse } = options;
   const outgoing = request({
     method: head.method,
     path: target.path,
-    headers: upstreamFields(head, target, isUpgrade ? 'websocket' : 'none'),
+    headers: upstreamFields(
+      { ...head, fields: written.length === 0 ? fields : withPlainAnswer(fields) },
+      target,
+      isUpgrade ? 'websocket' : 'none',
+    ),
     createConnection: () => upstream,
     maxHeaderSize: MAX_ANSWER_HEAD_BYTES,
     insecureHTTPParser: false,
@@ -110,44 +122,60 @@ async function exchange(options: Exchange): Promise<boolean> {
 }
 
 /** False: it broke off, and what was written must not be taken for whole. */
-async function writeAnswer({ client, port, head, attempt }: Exchange, message: IncomingMessage, isLast: boolean): Promise<boolean> {
+async function writeAnswer(
+  { client, port, head, attempt, written }: Exchange,
+  message: IncomingMessage,
+  isLast: boolean,
+): Promise<boolean> {
   const status = message.statusCode ?? 502;
   const isEmpty = head.method === 'HEAD' || status === 204 || status === 304;
   const length = message.headers['content-length'];
   const isChunked = !isEmpty && (length === undefined || message.headers['transfer-encoding'] !== undefined);
   const framing = isChunked ? ['Transfer-Encoding: chunked'] : length === undefined ? [] : [`Content-Length: ${length}`];
   const lines = [
-    `HTTP/1.1 ${status} ${message.statusMessage ?? ''}`,
-    ...downstreamLines(message.rawHeaders),
+    `HTTP/1.1 ${status} ${withoutValues(message.statusMessage ?? '', written)}`,
+    ...downstreamLines(message.rawHeaders).map((line) => withoutValues(line, written)),
     ...framing,
     `Connection: ${isLast ? 'close' : 'keep-alive'}`,
   ];
   client.write(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
+  const echo = new EchoFilter(written);
+  const pass = (piece: Buffer): boolean => {
+    // A chunk of nothing would be the last one.
+    if (piece.length === 0) return true;
+    if (isChunked) client.write(`${piece.length.toString(16)}\r\n`, 'latin1');
+    const isRoom = client.write(piece);
+    return isChunked ? client.write('\r\n', 'latin1') && isRoom : isRoom;
+  };
   try {
     for await (const chunk of message as AsyncIterable<Buffer>) {
       if (!port.meter(attempt, 0, chunk.length) || client.destroyed) return false;
-      if (isChunked) client.write(`${chunk.length.toString(16)}\r\n`, 'latin1');
-      const isRoom = client.write(chunk);
-      const hasRoom = isChunked ? client.write('\r\n', 'latin1') && isRoom : isRoom;
-      if (!hasRoom) await drained(client);
+      if (!pass(echo.push(chunk))) await drained(client);
     }
   } catch {
     return false;
   }
   if (!message.complete) return false;
+  pass(echo.end());
   if (isChunked) client.write('0\r\n\r\n', 'latin1');
   return true;
 }
 
-async function passUpgrade({ client, port, attempt, upstream }: Exchange, message: IncomingMessage, rest: Buffer): Promise<void> {
+async function passUpgrade({ client, port, attempt, upstream, written }: Exchange, message: IncomingMessage, rest: Buffer): Promise<void> {
   const lines = ['HTTP/1.1 101 Switching Protocols', ...downstreamLines(message.rawHeaders), 'Connection: Upgrade', 'Upgrade: websocket'];
-  client.write(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
+  client.write(`${lines.map((line) => withoutValues(line, written)).join('\r\n')}\r\n\r\n`, 'latin1');
   if (rest.length > 0) client.write(rest);
   await Promise.all([
     pump(upstream, client, (bytes) => port.meter(attempt, 0, bytes)),
     pump(client, upstream, (bytes) => port.meter(attempt, bytes, 0)),
   ]);
 }
+
+/** An answer that is not compressed is one in which values are found. */
+const withPlainAnswer = (fields: RequestHead['fields']): RequestHead['fields'] => [
+  ...fields.filter(([name]) => name.toLowerCase() !== 'accept-encoding'),
+  ['Accept-Encoding', 'identity'],
+];
 
 /** Both sides know that nothing more can be believed. */
 function broken(client: Socket): false {

@@ -1,7 +1,8 @@
 // Which header fields pass the proxy, in which form. Pure.
 
 import { hostText } from '../policy/host-name.ts';
-import type { HttpTarget } from './authority.ts';
+import type { RequestWish } from '../policy/host-rule.ts';
+import { type HttpTarget, parseHostHeader, type Target } from './authority.ts';
 import { type RequestHead, valuesOf } from './request-head.ts';
 
 const HOP_BY_HOP: ReadonlySet<string> = new Set([
@@ -21,6 +22,36 @@ const SPOOFABLE: ReadonlySet<string> = new Set(['via', 'forwarded', 'x-real-ip',
 /** Written anew from what was judged. */
 const REWRITTEN: ReadonlySet<string> = new Set(['host', 'content-length', 'expect']);
 
+/** By these some servers take another method or path than the request line says. */
+const OVERRIDES: ReadonlySet<string> = new Set([
+  'x-http-method-override',
+  'x-http-method',
+  'x-method-override',
+  'x-original-url',
+  'x-rewrite-url',
+  'x-original-uri',
+  'x-forwarded-path',
+  'x-forwarded-uri',
+]);
+
+/** What rules for requests look at. */
+export const wishOf = (head: RequestHead, path: string): RequestWish => ({
+  method: head.method,
+  path,
+  isOverridden: head.fields.some(([name]) => OVERRIDES.has(name.toLowerCase().replaceAll('_', '-'))),
+});
+
+/** Exactly one Host, and it says what the request line says; only HTTP/1.0 tunnels have none. */
+export function isHostSaid(head: RequestHead, target: Target, usualPort: number): boolean {
+  const hosts = valuesOf(head, 'host');
+  if (hosts.length === 0) return head.isHttp10;
+  const [text = ''] = hosts;
+  const said = hosts.length === 1 ? parseHostHeader(text) : null;
+  if (said === null || said.host.text !== target.host.text) return false;
+  const hasPort = /:\d+$/.test(text);
+  return hasPort ? said.port === target.port : usualPort === target.port || head.method === 'CONNECT';
+}
+
 export type UpgradeWish = 'none' | 'websocket' | 'other';
 
 export function upgradeOf(head: RequestHead): UpgradeWish {
@@ -36,7 +67,7 @@ export const wantsClose = (head: RequestHead): boolean => {
 };
 
 /** Flat list of names and values, as node:http takes them. */
-export function upstreamFields(head: RequestHead, target: HttpTarget, upgrade: UpgradeWish): string[] {
+export function upstreamFields(head: Pick<RequestHead, 'fields' | 'body' | 'method'>, target: HttpTarget, upgrade: UpgradeWish): string[] {
   const named = connectionOptions(head.fields);
   const passes = (name: string): boolean =>
     !HOP_BY_HOP.has(name) &&
@@ -45,7 +76,8 @@ export function upstreamFields(head: RequestHead, target: HttpTarget, upgrade: U
     !named.has(name) &&
     !name.startsWith('x-forwarded-') &&
     !name.startsWith('proxy-');
-  const out = ['Host', `${hostText(target.host)}${target.port === 80 ? '' : `:${target.port}`}`];
+  const usualPort = target.via === 'http' ? 80 : 443;
+  const out = ['Host', `${hostText(target.host)}${target.port === usualPort ? '' : `:${target.port}`}`];
   for (const [name, value] of head.fields) if (passes(name.toLowerCase())) out.push(name, value);
   if (head.body.kind === 'length') out.push('Content-Length', String(head.body.bytes));
   else if (head.body.kind === 'chunked') out.push('Transfer-Encoding', 'chunked');

@@ -2,7 +2,9 @@
 // rules is the order of this file. Resolving, dialling and asking are others' business.
 
 import type { GrantedEgress } from '../policy/egress-policy.ts';
+import { HostIndex, indexPatterns } from '../policy/host-index.ts';
 import { type HostPattern, matchesHost, parseHostPattern } from '../policy/host-pattern.ts';
+import { hasRequestRules, type HostRule, parseHostRule, permits } from '../policy/host-rule.ts';
 import { type AddressRules, judgeAddress } from './address-judge.ts';
 import type { Target } from './authority.ts';
 import { blockedDomain } from './name-rules.ts';
@@ -10,14 +12,14 @@ import { allow, deny, type Verdict } from './verdict.ts';
 
 export interface CompiledPolicy {
   readonly mode: GrantedEgress['mode'];
-  readonly allow: readonly HostPattern[];
-  readonly deny: readonly HostPattern[];
-  readonly ask: readonly HostPattern[];
+  readonly allow: HostIndex<HostRule>;
+  readonly deny: HostIndex<HostPattern>;
+  readonly ask: HostIndex<HostPattern>;
 }
 
 export interface OperatorRules extends AddressRules {
   /** Names and addresses that operators closed. */
-  readonly blockedHosts: readonly HostPattern[];
+  readonly blockedHosts: HostIndex<HostPattern>;
 }
 
 export const MAX_ADDRESSES = 16;
@@ -26,8 +28,15 @@ const USUAL_PORTS = { http: new Set([80, 443]), tunnel: new Set([443]) } as cons
 
 /** Entries that do not parse are none: grantEgress has refused them before. */
 export function compilePolicy(granted: GrantedEgress): CompiledPolicy {
-  const compile = (texts: readonly string[]): HostPattern[] => texts.map(parseHostPattern).filter((pattern) => pattern !== null);
-  return { mode: granted.mode, allow: compile(granted.allow), deny: compile(granted.deny), ask: compile(granted.ask) };
+  const compile = (texts: readonly string[]): HostIndex<HostPattern> =>
+    indexPatterns(texts.map(parseHostPattern).filter((pattern) => pattern !== null));
+  const rules = granted.allow.map(parseHostRule).filter((rule) => rule !== null);
+  return {
+    mode: granted.mode,
+    allow: new HostIndex(rules, ({ pattern }) => pattern),
+    deny: compile(granted.deny),
+    ask: compile(granted.ask),
+  };
 }
 
 /** By name and port; null stands for what the grammar did not read. */
@@ -37,19 +46,43 @@ export function judgeTarget(target: Target | null, policy: CompiledPolicy, opera
   if (policy.mode === 'off') return deny('egressOff', 'mode:off');
   const domain = host.kind === 'name' ? blockedDomain(host.text) : null;
   if (domain !== null) return deny('nameBlocked', `builtin:${domain}`);
-  const blocked = operator.blockedHosts.find((pattern) => applies(pattern, target));
+  const blocked = operator.blockedHosts.of(host).find((pattern) => applies(pattern, target));
   if (blocked !== undefined) return deny('operatorBlocked', `operator:${blocked.text}`);
-  const denied = policy.deny.find((pattern) => applies(pattern, target));
+  const denied = policy.deny.of(host).find((pattern) => applies(pattern, target));
   if (denied !== undefined) return deny('policyDenied', `policy.deny:${denied.text}`);
 
-  const named = policy.allow.find((pattern) => grants(pattern, target));
-  if (named !== undefined) return allow(`policy.allow:${named.text}`);
-  const asked = policy.ask.find((pattern) => grants(pattern, target));
+  const named = policy.allow.of(host);
+  const granting = named.filter(({ pattern }) => grants(pattern, target));
+  const byRule = granting.length === 0 ? null : judgeRequest(granting, target);
+  if (byRule?.verdict === 'allow') return byRule;
+  const askable = policy.ask.of(host);
+  const asked = askable.find((pattern) => grants(pattern, target));
   if (asked !== undefined) return { ...deny('confirmationMissing', `policy.ask:${asked.text}`), verdict: 'ask' };
-  const isKnown = [...policy.allow, ...policy.ask].some((pattern) => matchesHost(pattern, host));
+  // A host with rules is held to them in every mode.
+  if (byRule !== null) return byRule;
+  const isKnown = named.length > 0 || askable.length > 0;
   if (policy.mode === 'allowlist' && !isKnown) return deny('notAllowed', 'mode:allowlist');
   if (policy.mode === 'allowlist' || !USUAL_PORTS[via].has(port)) return deny('portNotAllowed', `builtin:port:${port}`);
   return allow('mode:open');
+}
+
+/** Only a request that is seen can be judged by rules: a tunnel to a host that has nothing else must be opened. */
+export function mustOpen(target: Target, policy: CompiledPolicy): boolean {
+  const granting = policy.allow.of(target.host).filter(({ pattern }) => grants(pattern, target));
+  return target.via === 'tunnel' && granting.length > 0 && granting.every(hasRequestRules);
+}
+
+/** An entry without rules speaks for every request; of the others one must permit this one. */
+function judgeRequest(granting: readonly HostRule[], { request, via }: Target): Verdict {
+  const plain = granting.find((rule) => !hasRequestRules(rule));
+  const [first] = granting;
+  const chosen = plain ?? (request === undefined && via === 'tunnel' ? first : undefined);
+  if (chosen !== undefined) return allow(`policy.allow:${chosen.text}`);
+  const answers = granting.map((rule) => (request === undefined ? 'no' : permits(rule, request)));
+  const permitting = granting[answers.indexOf('yes')];
+  if (permitting !== undefined) return allow(`policy.allow:${permitting.text}`);
+  if (answers.includes('ambiguous')) return deny('requestAmbiguous', 'builtin:request');
+  return deny('requestNotAllowed', `policy.allow:${first?.text ?? ''}`);
 }
 
 /** All or nothing: one address that may not be dialled denies them all. */
@@ -65,5 +98,5 @@ const applies = (pattern: HostPattern, { host, port }: Target): boolean =>
   (pattern.port === null || pattern.port === port) && matchesHost(pattern, host);
 
 /** An entry that opens says a port, or means the usual ones. */
-const grants = (pattern: HostPattern, { host, port, via }: Target): boolean =>
+export const grants = (pattern: HostPattern, { host, port, via }: Target): boolean =>
   (pattern.port === null ? USUAL_PORTS[via].has(port) : pattern.port === port) && matchesHost(pattern, host);

@@ -16,7 +16,7 @@ function run(): void {
     const socket = handle as Socket | undefined;
     if (message.t === 'configure') {
       const cause = dropRights(process, message.identity);
-      if (cause === null) service = new EgressService(message, send);
+      if (cause === null) service = new EgressService(message, send, () => process.memoryUsage.rss());
       send(cause === null ? { t: 'ready' } : { t: 'refused', cause });
     } else if (service === null) socket?.destroy();
     else service.handle(message, socket);

@@ -36,6 +36,32 @@ export const EgressLimits = z.strictObject({
 });
 export type EgressLimits = z.infer<typeof EgressLimits>;
 
+/** What the sandbox holds only a placeholder of. */
+export const HeaderSecret = z.strictObject({
+  name: z.string().max(64),
+  placeholder: z.string().min(16).max(256),
+  /** Host patterns. */
+  hosts: z.array(z.string().max(300)).max(64),
+  /** Bytes as latin1. */
+  value: z.string().min(1).max(16_384),
+});
+export type HeaderSecret = z.infer<typeof HeaderSecret>;
+
+/** What a host is impersonated with towards a sandbox; PEM. */
+export const Leaf = z.strictObject({ key: z.string().max(8192), certificates: z.string().max(32_768), untilMs: z.number() });
+export type Leaf = z.infer<typeof Leaf>;
+
+/** What the process counts of itself. */
+export const EgressStatus = z.strictObject({
+  rssBytes: z.number(),
+  sandboxes: z.int(),
+  connections: z.int(),
+  attempts: z.int(),
+  leaves: z.int(),
+});
+export type EgressStatus = z.infer<typeof EgressStatus>;
+
+const MAX_ROOTS = 8 * 1024 * 1024;
 const GIB = 1024 ** 3;
 
 export const DEFAULT_EGRESS_LIMITS: EgressLimits = {
@@ -55,12 +81,15 @@ export const ToEgress = z.discriminatedUnion('t', [
     allowPrivate: z.array(z.string()).max(256),
     blocklistExtra: z.array(z.string()).max(100_000),
     limits: EgressLimits,
+    /** PEM of the authorities whose word on a server is believed. */
+    roots: z.string().max(MAX_ROOTS),
   }),
   /** Policy of a sandbox, new or changed, and what it has used before. */
   z.strictObject({
     t: z.literal('policy'),
     sandbox: SandboxId,
     policy: GrantedEgress,
+    secrets: z.array(HeaderSecret).max(64),
     usedUp: z.number().min(0),
     usedDown: z.number().min(0),
   }),
@@ -69,6 +98,11 @@ export const ToEgress = z.discriminatedUnion('t', [
   z.strictObject({ t: z.literal('connection'), sandbox: SandboxId }),
   z.strictObject({ t: z.literal('flush'), call: z.int(), sandbox: SandboxId, execId: z.string() }),
   z.strictObject({ t: z.literal('explain'), call: z.int(), sandbox: SandboxId, url: z.string().max(4096) }),
+  /** By a policy of no sandbox. */
+  z.strictObject({ t: z.literal('explainPolicy'), call: z.int(), policy: GrantedEgress, url: z.string().max(4096) }),
+  z.strictObject({ t: z.literal('status'), call: z.int() }),
+  /** null: there is none for this host. */
+  z.strictObject({ t: z.literal('leaf'), call: z.int(), leaf: Leaf.nullable() }),
   z.strictObject({ t: z.literal('answer'), call: z.int(), answer: z.enum(['allow-once', 'allow-session', 'deny', 'timeout', 'nobody']) }),
 ]);
 export type ToEgress = z.infer<typeof ToEgress>;
@@ -81,11 +115,15 @@ export const FromEgress = z.discriminatedUnion('t', [
   z.strictObject({ t: z.literal('refused'), cause: z.string().max(1000) }),
   /** The socket of the last connection has arrived. */
   z.strictObject({ t: z.literal('taken') }),
+  /** An attempt that is allowed and about to be dialled. */
+  z.strictObject({ t: z.literal('started'), sandbox: SandboxId, attempt: z.int(), decision: DecisionRecord }),
   /** An attempt that is over. */
-  z.strictObject({ t: z.literal('decision'), sandbox: SandboxId, decision: DecisionRecord }),
+  z.strictObject({ t: z.literal('decision'), sandbox: SandboxId, attempt: z.int(), decision: DecisionRecord }),
   /** Attempts of the command that still go on, as they stand. */
   z.strictObject({ t: z.literal('flushed'), call: z.int(), open: z.array(DecisionRecord).max(128) }),
   z.strictObject({ t: z.literal('explained'), call: z.int(), decision: DecisionRecord }),
+  z.strictObject({ t: z.literal('status'), call: z.int(), status: EgressStatus }),
+  z.strictObject({ t: z.literal('leafWanted'), call: z.int(), sandbox: SandboxId, host: Text }),
   z.strictObject({ t: z.literal('ask'), call: z.int(), sandbox: SandboxId, decision: DecisionRecord }),
 ]);
 export type FromEgress = z.infer<typeof FromEgress>;

@@ -2,32 +2,45 @@
 // connections are handed on as they come.
 
 import { rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { createServer, type Server, type Socket } from 'node:net';
 import { SandboxError } from '../../client/protocol/errors.ts';
+import type { EgressProposal } from '../../client/protocol/egress.ts';
 import type { EgressDecision, ExecResult } from '../../client/protocol/exec.ts';
 import { ExecId, type SandboxId } from '../../client/protocol/names.ts';
 import type { Clock } from '../observe/clock.ts';
-import type { GrantedEgress } from '../policy/egress-policy.ts';
+import { type GrantedEgress, hasRuledHosts } from '../policy/egress-policy.ts';
 import { DecisionBook } from './decision-book.ts';
 import { egressEnv } from './egress-env.ts';
 import type { EgressProcess } from './egress-process.ts';
 import type { Answer } from './egress-process.ts';
-import type { DecisionRecord } from './messages.ts';
+import type { DecisionRecord, HeaderSecret } from './messages.ts';
+import { ProposalBook } from './proposal-book.ts';
 
 const BACKLOG = 256;
 const MAX_PER_SECOND = 500;
+
+/** A secret as whoever keeps it gives it. */
+export interface GivenSecret extends Omit<HeaderSecret, 'value' | 'hosts'> {
+  readonly hosts: readonly string[];
+  readonly value: Buffer;
+}
 
 export interface SandboxEgressOptions {
   readonly sandboxId: SandboxId;
   /** At most 107 bytes; a stale socket there is replaced. */
   readonly socketPath: string;
   readonly policy: GrantedEgress;
+  /** What the sandbox holds only placeholders of, as it is now. */
+  readonly secrets: () => readonly GivenSecret[];
   readonly process: EgressProcess;
   readonly clock: Clock;
   /** Of a command of the sandbox, null if there is none; the id comes from the sandbox. */
   readonly stateOf: (execId: string) => 'running' | 'ended' | null;
+  /** Every attempt that is allowed, before it is dialled; `attempt` is the name it has in its decision. */
+  readonly onStarted: (decision: EgressDecision, attempt: string) => void;
   /** Every decision, once; for the audit log and whoever listens. */
-  readonly onDecision: (decision: EgressDecision) => void;
+  readonly onDecision: (decision: EgressDecision, attempt: string) => void;
   /** Asks whoever controls the session about a request that waits. */
   readonly onAsk: (decision: EgressDecision) => Promise<Answer>;
 }
@@ -36,7 +49,10 @@ export class SandboxEgress {
   readonly #options: SandboxEgressOptions;
   readonly #server: Server;
   readonly #book = new DecisionBook();
+  readonly #proposals = new ProposalBook();
   #policy: GrantedEgress;
+  /** TLS of some hosts is opened, and the sandbox has what it needs to trust that. */
+  #isTlsOpened = false;
   #second = 0;
   #inSecond = 0;
 
@@ -48,8 +64,10 @@ export class SandboxEgress {
 
   static async open(options: SandboxEgressOptions): Promise<SandboxEgress> {
     const egress = new SandboxEgress(options);
-    await options.process.add(options.sandboxId, options.policy, {
-      decided: (decision) => egress.#decided(decision),
+    await egress.#prepare(options.policy);
+    await options.process.add(options.sandboxId, options.policy, () => egress.#secrets(), {
+      started: (decision, attempt) => options.onStarted(egress.#attributed(decision), attempt),
+      decided: (decision, attempt) => egress.#decided(decision, attempt),
       asked: (decision, answer) => void egress.#asked(decision).then(answer, () => answer('nobody')),
     });
     await rm(options.socketPath, { force: true });
@@ -71,13 +89,24 @@ export class SandboxEgress {
 
   /** Of the command that is about to start. */
   env(execId: string): Record<string, string> {
-    return this.#policy.mode === 'off' ? {} : egressEnv(execId);
+    return this.#policy.mode === 'off' ? {} : egressEnv(execId, this.#isTlsOpened);
   }
 
-  /** At once; connections that it no longer allows are cut. */
-  setPolicy(policy: GrantedEgress): void {
+  /** In force when this resolves; connections that it no longer allows are cut. */
+  async setPolicy(policy: GrantedEgress): Promise<void> {
+    await this.#prepare(policy);
     this.#policy = policy;
     this.#options.process.setPolicy(this.#options.sandboxId, policy);
+  }
+
+  /** The secrets have changed. */
+  async secretsChanged(): Promise<void> {
+    await this.setPolicy(this.#policy);
+  }
+
+  /** What its policy would have to allow for what it was denied; nothing unless it learns. */
+  proposal(): EgressProposal {
+    return this.#proposals.proposal();
   }
 
   /** Adds to a result what was decided for its command. */
@@ -112,11 +141,25 @@ export class SandboxEgress {
     else this.#options.process.connection(this.#options.sandboxId, socket);
   }
 
-  #decided(record: DecisionRecord): void {
+  /** Nothing is opened before tools can trust it. */
+  async #prepare(policy: GrantedEgress): Promise<void> {
+    if (this.#isTlsOpened || (this.#options.secrets().length === 0 && !hasRuledHosts(policy))) return;
+    await this.#options.process.installTrust(dirname(this.#options.socketPath));
+    this.#isTlsOpened = true;
+  }
+
+  #secrets(): HeaderSecret[] {
+    return this.#options
+      .secrets()
+      .map(({ name, placeholder, hosts, value }) => ({ name, placeholder, hosts: [...hosts], value: value.toString('latin1') }));
+  }
+
+  #decided(record: DecisionRecord, attempt: string): void {
     const decision = this.#attributed(record);
+    if (this.#policy.learn === true) this.#proposals.add(decision);
     const { execId } = decision;
     if (execId !== undefined && this.#options.stateOf(execId) === 'running') this.#book.add(execId, decision);
-    this.#options.onDecision(decision);
+    this.#options.onDecision(decision, attempt);
   }
 
   #asked(record: DecisionRecord): Promise<Answer> {

@@ -2,39 +2,25 @@
 // which protocol a connection speaks is serve.ts's business.
 
 import type { Socket } from 'node:net';
+import type { SecureContext } from 'node:tls';
 import type { GrantedEgress } from '../policy/egress-policy.ts';
 import { type Admission, admit, type Gate } from './admission.ts';
 import { Attempt, type AttemptOptions } from './attempt.ts';
-import type { Target } from './authority.ts';
-import { type Connect, dial } from './dial.ts';
-import { type CompiledPolicy, compilePolicy, judgeTarget, type OperatorRules } from './judge.ts';
-import type { DecisionRecord, EgressLimits } from './messages.ts';
-import type { Resolve } from './resolver.ts';
+import type { HttpTarget, Target } from './authority.ts';
+import { dial } from './dial.ts';
+import { type CompiledSecret, compileSecrets, fillIn, type FilledFields, isOfSecret, judgePlaceholders } from './header-secrets.ts';
+import { type CompiledPolicy, compilePolicy, judgeTarget, mustOpen } from './judge.ts';
+import type { DecisionRecord, EgressLimits, HeaderSecret } from './messages.ts';
+import { openTowardsServer } from './opened-tls.ts';
+import type { RequestHead } from './request-head.ts';
+import type { SandboxPortOptions } from './sandbox-port-options.ts';
 import { deny, type Verdict } from './verdict.ts';
 
 const DIAL_TIMEOUT_MS = 10_000;
 const OVERLOAD_REPORT_MS = 1_000;
 const MAX_ASKING = 16;
-
-/** What all sandboxes share. */
-export interface EgressServices {
-  readonly operator: () => OperatorRules;
-  readonly resolve: Resolve;
-  readonly connect: Connect;
-  readonly limits: EgressLimits;
-  readonly now: () => number;
-}
-
-export interface SandboxPortOptions {
-  readonly services: EgressServices;
-  readonly policy: GrantedEgress;
-  readonly usedUp: number;
-  readonly usedDown: number;
-  readonly onDecision: (decision: DecisionRecord) => void;
-  /** Asks whoever controls the session. */
-  readonly ask: (decision: DecisionRecord, verdict: Verdict) => Promise<Verdict>;
-  readonly serve: (socket: Socket, port: SandboxPort) => Promise<void>;
-}
+/** An attempt of no connection. */
+const NOBODY = { method: null, path: null, execId: null, client: null } as const;
 
 export class SandboxPort {
   readonly #options: SandboxPortOptions;
@@ -43,6 +29,7 @@ export class SandboxPort {
   /** Rules of `ask` that were answered for the session; bounded by the policy's own length. */
   readonly #confirmed = new Set<string>();
   #policy: CompiledPolicy;
+  #secrets: readonly CompiledSecret[];
   #up: number;
   #down: number;
   #tokens: number;
@@ -53,6 +40,7 @@ export class SandboxPort {
   constructor(options: SandboxPortOptions) {
     this.#options = options;
     this.#policy = compilePolicy(options.policy);
+    this.#secrets = compileSecrets(options.secrets);
     this.#up = options.usedUp;
     this.#down = options.usedDown;
     this.#tokens = options.services.limits.requestsPerSecond * 2;
@@ -79,7 +67,7 @@ export class SandboxPort {
       clearTimeout(lifetime);
       this.#sockets.delete(socket);
     });
-    void this.#options.serve(socket, this).catch(() => socket.destroy());
+    void this.#options.serve(socket).catch(() => socket.destroy());
   }
 
   /** false: too many requests; the caller refuses this one. */
@@ -96,10 +84,33 @@ export class SandboxPort {
     return true;
   }
 
-  attempt(options: Omit<AttemptOptions, 'now' | 'onFinished'>): Attempt {
-    const attempt = new Attempt({ ...options, now: this.#options.services.now(), onFinished: (done) => this.#finished(done) });
+  get load(): { readonly connections: number; readonly attempts: number } {
+    return { connections: this.#sockets.size, attempts: this.#attempts.size };
+  }
+
+  attempt(options: Omit<AttemptOptions, 'id' | 'now' | 'onFinished'>): Attempt {
+    const attempt = this.#make(options, (done) => this.#finished(done));
     this.#attempts.add(attempt);
     return attempt;
+  }
+
+  /** A tunnel there has to be opened: a rule or a secret needs to see its requests. */
+  opens(target: Target): boolean {
+    return mustOpen(target, this.#policy) || isOfSecret(this.#secrets, target);
+  }
+
+  leaf(host: string): Promise<SecureContext | null> {
+    return this.#options.leaf(host);
+  }
+
+  /** null: no placeholder is in the head that does not belong there. */
+  judgePlaceholders(head: RequestHead, target: Target | null): Verdict | null {
+    return judgePlaceholders(this.#secrets, head, target);
+  }
+
+  /** Placeholders become values where TLS to the server of a secret is ours. */
+  fillIn(fields: RequestHead['fields'], target: Target): FilledFields {
+    return target.via === 'tunnel' ? fillIn(this.#secrets, fields, target) : { fields, written: [] };
   }
 
   async admit(attempt: Attempt): Promise<Admission> {
@@ -113,8 +124,7 @@ export class SandboxPort {
 
   /** What would become of it; nothing is dialled or confirmed. */
   async explain(target: Target | null, text: string): Promise<DecisionRecord | null> {
-    const now = this.#options.services.now();
-    const attempt = new Attempt({ target, text, method: null, path: null, execId: null, client: null, now, onFinished: () => undefined });
+    const attempt = this.#make({ ...NOBODY, target, text });
     const { verdict } = await admit(target, { ...this.#gate(attempt), confirm: async (_, asked) => ({ ...asked, verdict: 'deny' }) });
     attempt.judged(verdict);
     return attempt.record(this.#options.services.now());
@@ -122,6 +132,8 @@ export class SandboxPort {
 
   /** null: nobody answers; the attempt says so. */
   async dial(attempt: Attempt, admission: Admission, client: Socket): Promise<Socket | null> {
+    const record = attempt.record(this.#options.services.now());
+    if (record !== null) this.#options.onStarted(record, attempt.id);
     const upstream = await dial(admission.addresses, attempt.target?.port ?? 0, {
       connect: this.#options.services.connect,
       timeoutMs: DIAL_TIMEOUT_MS,
@@ -132,7 +144,7 @@ export class SandboxPort {
     }
     // The policy may have changed while the connection was made.
     const { target } = attempt;
-    if (client.destroyed || target === null || !this.#isAllowed(target)) {
+    if (client.destroyed || target === null || !this.#isAllowed(target) || this.#isBlind(attempt)) {
       upstream.destroy();
       return null;
     }
@@ -142,6 +154,20 @@ export class SandboxPort {
     upstream.once('close', () => client.off('close', follow));
     attempt.connected(upstream);
     return upstream;
+  }
+
+  /** The server of a request: in the clear, or over TLS that was verified. */
+  async dialServer(attempt: Attempt, admission: Admission, client: Socket, target: HttpTarget): Promise<Socket | null> {
+    const upstream = await this.dial(attempt, admission, client);
+    if (upstream === null || target.via === 'http') return upstream;
+    const secure = await openTowardsServer(upstream, target.host, this.#options.services.roots());
+    if (secure.kind === 'open') {
+      attempt.connected(secure.socket);
+      return secure.socket;
+    }
+    attempt.judged({ ...deny(secure.kind === 'untrusted' ? 'untrustedServer' : 'unreachable', admission.verdict.rule), verdict: 'allow' });
+    upstream.destroy();
+    return null;
   }
 
   /** Counts; false: the budget is used up and the attempt is cut. */
@@ -154,15 +180,17 @@ export class SandboxPort {
   }
 
   /** From now on; what is open and no longer allowed is cut. */
-  setPolicy(granted: GrantedEgress): void {
+  setPolicy(granted: GrantedEgress, secrets: readonly HeaderSecret[]): void {
     this.#policy = compilePolicy(granted);
+    this.#secrets = compileSecrets(secrets);
     this.#confirmed.clear();
     for (const attempt of [...this.#attempts]) {
       const { target, verdict } = attempt;
       if (target === null || verdict?.verdict !== 'allow') continue;
       const now = judgeTarget(target, this.#policy, this.#options.services.operator());
       // What was confirmed stays as long as the entry that asked for it.
-      if (now.verdict === 'deny' || (now.verdict === 'ask' && now.rule !== verdict.rule)) attempt.cut(deny('policyChanged', now.rule));
+      const isOver = now.verdict === 'deny' || (now.verdict === 'ask' && now.rule !== verdict.rule) || this.#isBlind(attempt);
+      if (isOver) attempt.cut(deny('policyChanged', now.rule));
     }
   }
 
@@ -189,7 +217,8 @@ export class SandboxPort {
       },
       resolve: services.resolve,
       confirm: async (_target, asked) => {
-        if (this.#confirmed.has(asked.rule)) return { verdict: 'allow', reason: 'confirmed', rule: asked.rule };
+        if (this.#confirmed.has(asked.rule) || asked.rule === attempt.confirmedRule)
+          return { verdict: 'allow', reason: 'confirmed', rule: asked.rule };
         attempt.judged(asked);
         const record = attempt.record(services.now());
         if (record === null) return { ...asked, verdict: 'deny' };
@@ -206,7 +235,7 @@ export class SandboxPort {
 
   /** For the session: the same rule is not asked again. */
   confirmForSession(rule: string): void {
-    if (this.#policy.ask.some((pattern) => `policy.ask:${pattern.text}` === rule)) this.#confirmed.add(rule);
+    for (const { text } of this.#policy.ask) if (`policy.ask:${text}` === rule) this.#confirmed.add(rule);
   }
 
   #isAllowed(target: Target): boolean {
@@ -216,7 +245,17 @@ export class SandboxPort {
   #finished(attempt: Attempt): void {
     this.#attempts.delete(attempt);
     const record = attempt.record(this.#options.services.now());
-    if (record !== null) this.#options.onDecision(record);
+    if (record !== null) this.#options.onDecision(record, attempt.id);
+  }
+
+  /** It carries bytes where the policy wants requests to be seen. */
+  #isBlind({ target, isCarrier }: Attempt): boolean {
+    return target !== null && target.request === undefined && !isCarrier && mustOpen(target, this.#policy);
+  }
+
+  #make(options: Omit<AttemptOptions, 'id' | 'now' | 'onFinished'>, onFinished: (attempt: Attempt) => void = () => undefined): Attempt {
+    const { nextId, now } = this.#options.services;
+    return new Attempt({ ...options, id: nextId(), now: now(), onFinished });
   }
 
   /** A sandbox that runs into its limits is told of at most once a second. */
@@ -224,18 +263,9 @@ export class SandboxPort {
     const now = this.#options.services.now();
     if (now - this.#overloadAt < OVERLOAD_REPORT_MS) return;
     this.#overloadAt = now;
-    const attempt = new Attempt({
-      target: null,
-      text: '',
-      method: null,
-      path: null,
-      execId: null,
-      client: null,
-      now,
-      onFinished: () => undefined,
-    });
+    const attempt = this.#make({ ...NOBODY, target: null, text: '' });
     attempt.judged(deny('limitReached', rule));
     const record = attempt.record(now);
-    if (record !== null) this.#options.onDecision(record);
+    if (record !== null) this.#options.onDecision(record, attempt.id);
   }
 }

@@ -2,44 +2,28 @@
 
 import type { Socket } from 'node:net';
 import { denialAnswer } from './answer.ts';
-import { parseHostHeader, parseHttpTarget, parseTunnelTarget, type Target } from './authority.ts';
+import { parseHttpTarget, parseTunnelTarget, type Target } from './authority.ts';
+import { endSoon } from './end-soon.ts';
 import { forward } from './forward.ts';
-import { execIdOf } from './http-fields.ts';
+import { execIdOf, isHostSaid, wishOf } from './http-fields.ts';
+import { readHead } from './read-head.ts';
 import { readUntil } from './read-until.ts';
-import { findHeadEnd, type HeadProblem, parseHead, type RequestHead, valuesOf } from './request-head.ts';
+import type { HeadProblem, RequestHead } from './request-head.ts';
 import type { SandboxPort } from './sandbox-port.ts';
 import { isSocksGreeting, serveSocks } from './socks.ts';
 import { tunnel } from './tunnel.ts';
 import { deny, type Verdict } from './verdict.ts';
 
-const HEAD_TIMEOUT_MS = 10_000;
-const LINGER_MS = 2_000;
-
-type Next =
-  | { readonly kind: 'socks' }
-  | { readonly kind: 'head'; readonly bytes: Buffer }
-  | { readonly kind: 'problem'; readonly problem: HeadProblem };
-
 export async function serve(socket: Socket, port: SandboxPort): Promise<void> {
   for (;;) {
     // Between requests a connection may rest; once a head has begun it has to come.
-    const first = await readUntil(socket, (bytes) => ({ value: isSocksGreeting(bytes), used: 0 }), null);
-    if (first === null || first === 'timeout') return void socket.destroy();
-    if (first) return serveSocks(socket, port);
-    const next = await readUntil(socket, nextOf, HEAD_TIMEOUT_MS);
-    if (next === null || next === 'timeout' || next.kind === 'socks') return void socket.destroy();
-    const head = next.kind === 'head' ? parseHead(next.bytes) : next.problem;
+    const isSocks = await readUntil(socket, (bytes) => ({ value: isSocksGreeting(bytes), used: 0 }), null);
+    if (isSocks === true) return serveSocks(socket, port);
+    const head = isSocks === false ? await readHead(socket) : null;
+    if (head === null) return void socket.destroy();
     if ('rule' in head) return refuseHead(socket, port, head);
     if (!(await serveRequest(socket, port, head))) return endSoon(socket);
   }
-}
-
-function nextOf(bytes: Buffer): { readonly value: Next; readonly used: number } | null {
-  const end = findHeadEnd(bytes);
-  if (end === null) return null;
-  return typeof end === 'number'
-    ? { value: { kind: 'head', bytes: bytes.subarray(0, end) }, used: end }
-    : { value: { kind: 'problem', problem: end }, used: bytes.length };
 }
 
 /** True: another request may follow. */
@@ -71,6 +55,8 @@ async function serveRequest(socket: Socket, port: SandboxPort, head: RequestHead
     const target = parseTunnelTarget(text);
     if (target === null) return refuse(400, deny('unparseable', 'builtin:grammar'), null);
     if (!isHostSaid(head, target, 443)) return refuse(400, deny('badRequest', 'builtin:http:host'), target);
+    const misdirected = port.judgePlaceholders(head, null);
+    if (misdirected !== null) return refuse(403, misdirected, target);
     await tunnel(socket, port, {
       attempt: port.attempt({ target, text, method, path: null, execId, client: socket }),
       accept: () => socket.write('HTTP/1.1 200 Connection Established\r\n\r\n'),
@@ -78,21 +64,11 @@ async function serveRequest(socket: Socket, port: SandboxPort, head: RequestHead
     });
     return false;
   }
-  const target = parseHttpTarget(text);
-  if (target === null) return refuse(400, deny('unparseable', 'builtin:grammar'), null);
+  const parsed = parseHttpTarget(text);
+  if (parsed === null) return refuse(400, deny('unparseable', 'builtin:grammar'), null);
+  const target = { ...parsed, request: wishOf(head, parsed.path) };
   if (!isHostSaid(head, target, 80)) return refuse(400, deny('badRequest', 'builtin:http:host'), target);
   return forward(socket, port, head, target, port.attempt({ target, text, method, path: target.path, execId, client: socket }));
-}
-
-/** Exactly one Host, and it says what the request line says; only HTTP/1.0 tunnels have none. */
-function isHostSaid(head: RequestHead, target: Target, usualPort: number): boolean {
-  const hosts = valuesOf(head, 'host');
-  if (hosts.length === 0) return head.isHttp10;
-  const [text = ''] = hosts;
-  const said = hosts.length === 1 ? parseHostHeader(text) : null;
-  if (said === null || said.host.text !== target.host.text) return false;
-  const hasPort = /:\d+$/.test(text);
-  return hasPort ? said.port === target.port : usualPort === target.port || head.method === 'CONNECT';
 }
 
 function refuseHead(socket: Socket, port: SandboxPort, problem: HeadProblem): void {
@@ -102,13 +78,4 @@ function refuseHead(socket: Socket, port: SandboxPort, problem: HeadProblem): vo
   attempt.finish();
   socket.write(denialAnswer({ status: problem.status, verdict, what: 'the request', isLast: true, hasBody: true }), 'latin1');
   endSoon(socket);
-}
-
-/** The answer reaches a client that still sends; what it sends is not read as anything. */
-function endSoon(socket: Socket): void {
-  if (socket.destroyed) return;
-  socket.end();
-  socket.resume();
-  const timer = setTimeout(() => socket.destroy(), LINGER_MS);
-  socket.once('close', () => clearTimeout(timer));
 }

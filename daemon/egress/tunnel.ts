@@ -1,5 +1,5 @@
 // A tunnel: CONNECT and SOCKS alike. On port 443 the first bytes must be TLS and name the very host that was judged,
-// before anything is dialled; on ports that the policy names, other protocols pass, but TLS that names another host does not.
+// before anything is dialled; where rules or secrets need to see requests it is opened. On ports that the policy names, other protocols pass, but TLS that names another host does not.
 
 import type { Socket } from 'node:net';
 import { statusOf } from './answer.ts';
@@ -7,6 +7,7 @@ import type { Attempt } from './attempt.ts';
 import type { Target } from './authority.ts';
 import { type HelloReading, readClientHello } from './client-hello.ts';
 import { readUntil } from './read-until.ts';
+import { serveOpened } from './opened-tunnel.ts';
 import type { SandboxPort } from './sandbox-port.ts';
 import { pump } from './splice.ts';
 import { deny, type Verdict } from './verdict.ts';
@@ -30,12 +31,14 @@ export async function tunnel(client: Socket, port: SandboxPort, options: TunnelO
     const { target } = attempt;
     const admission = await port.admit(attempt);
     if (admission.verdict.verdict !== 'allow' || target === null) return refuse(statusOf(admission.verdict), admission.verdict);
-    const mustBeTls = target.port === TLS_PORT;
+    const isOpened = port.opens(target);
+    const mustBeTls = isOpened || target.port === TLS_PORT;
     if (mustBeTls) {
       accept();
       const verdict = await judgeFirstBytes(client, target, HELLO_TIMEOUT_MS);
       if (verdict !== null) return cut(client, attempt, verdict);
     }
+    if (isOpened) return await serveOpened(client, port, target, attempt);
     const upstream = await port.dial(attempt, admission, client);
     if (upstream === null) return mustBeTls ? void client.destroy() : refuse(502, attempt.verdict ?? admission.verdict);
     if (!mustBeTls) accept();
