@@ -2,9 +2,11 @@
 
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
+import { EgressEntry } from '../../client/protocol/egress.ts';
 import { SandboxError } from '../../client/protocol/errors.ts';
 import type { EgressPolicy } from '../../client/protocol/session.ts';
 import { parseHostPattern } from './host-pattern.ts';
+import { hasRequestRules, normalEntry, parseHostRule } from './host-rule.ts';
 import type { Profile } from './profiles.ts';
 
 const Patterns = z.array(z.string().max(300)).max(1000);
@@ -12,10 +14,12 @@ const Patterns = z.array(z.string().max(300)).max(1000);
 export const GrantedEgress = z.strictObject({
   mode: z.enum(['off', 'allowlist', 'open']),
   /** Normalised entries; in mode `open` they only add ports. */
-  allow: Patterns,
+  allow: z.array(EgressEntry).max(1000),
   /** Asked before everything a session allows. */
   deny: Patterns,
   ask: Patterns,
+  /** What is denied and could be allowed is kept as a proposal. */
+  learn: z.literal(true).optional(),
 });
 export type GrantedEgress = z.infer<typeof GrantedEgress>;
 
@@ -35,10 +39,10 @@ export function grantEgress(
       throw invalid(`profile ${profile.name} forbids network, but egress asks for it`, 'Drop egress, or use the profile workspace-write.');
     return NO_EGRESS;
   }
-  if (asked?.learn === true)
-    throw invalid('egress.learn is not offered', 'Leave it out; every denial is in the audit log and in the result of its command.');
+  if (asked?.learn === true && (asked.mode ?? 'allowlist') !== 'allowlist')
+    throw invalid(`egress.learn needs mode allowlist and not ${asked.mode}`, 'Leave out mode; what the list denies is then proposed.');
   if (asked?.mode === 'off' && namesHosts) throw invalid('egress.mode is off, but hosts are allowed', 'Leave out mode, or the hosts.');
-  const normalised = (list: 'allow' | 'deny' | 'ask'): string[] => {
+  const normalised = (list: 'deny' | 'ask'): string[] => {
     const texts = (asked?.[list] ?? []).map((text) => {
       const pattern = parseHostPattern(text);
       if (pattern === null)
@@ -50,13 +54,40 @@ export function grantEgress(
     });
     return [...new Set(texts)];
   };
-  return { mode: asked?.mode ?? 'allowlist', allow: normalised('allow'), deny: normalised('deny'), ask: normalised('ask') };
+  const allow = (asked?.allow ?? []).map((entry) => {
+    const rule = parseHostRule(entry);
+    if (rule === null)
+      throw invalid(
+        `egress.allow has ${JSON.stringify(entry)}, which is neither host, *.suffix nor either with :port, or has a path that is no plain prefix`,
+        'Write names in ASCII, without scheme; paths like /v1/ go into paths of an object with host; for every public host use mode open.',
+      );
+    return normalEntry(rule);
+  });
+  return {
+    mode: asked?.mode ?? 'allowlist',
+    allow: withoutRepeats(allow),
+    deny: normalised('deny'),
+    ask: normalised('ask'),
+    ...(asked?.learn === true ? { learn: true } : {}),
+  };
 }
+
+const withoutRepeats = (entries: readonly EgressEntry[]): EgressEntry[] => [
+  ...new Map(entries.map((entry) => [JSON.stringify(entry), entry])).values(),
+];
+
+/** Some of its hosts are reached request by request: their TLS is opened. */
+export const hasRuledHosts = ({ allow }: Pick<GrantedEgress, 'allow'>): boolean =>
+  allow.some((entry) => {
+    const rule = parseHostRule(entry);
+    return rule !== null && hasRequestRules(rule);
+  });
 
 export const isSameEgress = (a: GrantedEgress, b: GrantedEgress): boolean => egressSha256(a) === egressSha256(b);
 
-export function egressSha256({ mode, allow, deny, ask }: GrantedEgress): string {
+export function egressSha256({ mode, allow, deny, ask, learn }: GrantedEgress): string {
+  const entries = allow.map((entry) => JSON.stringify(entry)).sort();
   return createHash('sha256')
-    .update(JSON.stringify([mode, [...allow].sort(), [...deny].sort(), [...ask].sort()]))
+    .update(JSON.stringify([mode, entries, [...deny].sort(), [...ask].sort(), ...(learn === true ? ['learn'] : [])]))
     .digest('hex');
 }

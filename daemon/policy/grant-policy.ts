@@ -6,6 +6,8 @@ import { SandboxError } from '../../client/protocol/errors.ts';
 import type { Limits, LimitsRequest } from '../../client/protocol/limits.ts';
 import type { OpenRequest } from '../../client/protocol/session.ts';
 import { type GrantedEgress, grantEgress } from './egress-policy.ts';
+import { type GrantedPermissions, grantPermissions, type PermissionSource } from './permission-policy.ts';
+import { restrictEgress } from './egress-permissions.ts';
 import { BUILT_IN_PROFILES, type Profile } from './profiles.ts';
 
 export interface PolicySource {
@@ -20,8 +22,11 @@ export interface PolicySource {
     readonly idleMs: number;
     readonly ttlMs: number | null;
   };
+  /** Sessions may name directories of the host, below the configured roots. */
+  readonly hasHostRoots?: boolean | undefined;
   /** Largest limits that one sandbox may ask for. */
   readonly maxima: LimitsRequest;
+  readonly permissions: PermissionSource;
 }
 
 export interface GrantedPolicy {
@@ -34,6 +39,7 @@ export interface GrantedPolicy {
   readonly idleMs: number;
   readonly ttlMs: number | null;
   readonly egress: GrantedEgress;
+  readonly permissions: GrantedPermissions;
   /** Hash over all of the above: equal hashes mean equal policy. */
   readonly sha256: string;
 }
@@ -56,8 +62,10 @@ export function grantPolicy(request: OpenRequest, source: PolicySource): Granted
       hint: `Use one of: ${source.runtimes.join(', ')}.`,
     });
   }
-  refuseWhatIsNotEnforced(request);
-  const egress = grantEgress(request.egress, { name: profileName, profile }, `open session ${request.session}`);
+  refuseHostPath(request, source.hasHostRoots);
+  const doing = `open session ${request.session}`;
+  const permissions = grantPermissions(request.permissions, { name: profileName, profile }, source.permissions);
+  const egress = restrictEgress(grantEgress(request.egress, { name: profileName, profile }, doing), permissions, doing);
   const limits = grantLimits(request, source);
   const granted = {
     profileName,
@@ -69,6 +77,7 @@ export function grantPolicy(request: OpenRequest, source: PolicySource): Granted
     idleMs: request.idleMs ?? source.defaults.idleMs,
     ttlMs: request.ttlMs ?? source.defaults.ttlMs,
     egress,
+    permissions,
   };
   return { ...granted, sha256: digest(granted) };
 }
@@ -87,8 +96,14 @@ function own<T>(table: Readonly<Record<string, T>>, name: string): T | undefined
 }
 
 /** A policy that would be accepted and not enforced is the worst of answers, so it is refused by name. */
-function refuseWhatIsNotEnforced(request: OpenRequest): void {
-  if (request.workspace?.hostPath !== undefined) {
+function refuseHostPath(request: OpenRequest, hasHostRoots = false): void {
+  if (request.workspace?.hostPath === undefined) return;
+  if (request.workspace.maxBytes !== undefined || request.limits?.diskBytes !== undefined) {
+    throw new SandboxError('POLICY_INVALID', `Cannot open session ${request.session}: no limit is enforced on a directory of the host`, {
+      hint: 'Leave workspace.maxBytes and limits.diskBytes out.',
+    });
+  }
+  if (!hasHostRoots) {
     throw new SandboxError(
       'POLICY_INVALID',
       `Cannot open session ${request.session}: no host directory is configured as a workspace root`,

@@ -2,6 +2,7 @@
 
 import { z } from 'zod';
 import { Name } from '../../client/protocol/names.ts';
+import { RuleList } from './permission-presets.ts';
 
 export const Profile = z.strictObject({
   /** `ro`: the workspace is mounted read-only and every writing file verb is refused. */
@@ -10,6 +11,8 @@ export const Profile = z.strictObject({
   network: z.enum(['none', 'proxy']),
   /** A file of seccomp/, without `.json`. */
   seccomp: z.enum(['strict', 'debug']),
+  /** Permission rules of its sessions, before the general ones. */
+  rules: RuleList.optional(),
 });
 export type Profile = z.infer<typeof Profile>;
 
