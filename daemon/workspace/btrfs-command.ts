@@ -67,11 +67,16 @@ export async function deleteNestedSubvolumes(path: string): Promise<number[]> {
     .map(Number);
 }
 
+/** Whether the root of a subvolume is at `path`; takes no process. */
+export async function isSubvolume(path: string): Promise<boolean> {
+  const found = await lstat(path).catch(() => undefined);
+  return found?.isDirectory() === true && found.ino === SUBVOLUME_ROOT_INODE;
+}
+
 /** Number of the subvolume whose root is at `path`; undefined if there is none. */
 export async function subvolumeId(path: string): Promise<number | undefined> {
   // For any other directory btrfs would name the subvolume that contains it.
-  const found = await lstat(path).catch(() => undefined);
-  if (found?.isDirectory() !== true || found.ino !== SUBVOLUME_ROOT_INODE) return undefined;
+  if (!(await isSubvolume(path))) return undefined;
   const output = await tryCommand('btrfs', ['inspect-internal', 'rootid', path], { timeoutMs: TIMEOUT_MS });
   const text = output.stdout.trim();
   return output.exitCode === 0 && /^\d+$/.test(text) ? Number(text) : undefined;

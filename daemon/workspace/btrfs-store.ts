@@ -1,15 +1,24 @@
 // Workspaces as btrfs subvolumes with hard byte quotas, snapshots and forks in constant time.
 // Owns ws/, snap/ and meta/ of the pool; must not know sandboxes, sessions or the Docker engine.
 
-import { chmod, chown, lstat, mkdir, readdir, rename, rm, rmdir } from 'node:fs/promises';
+import { chmod, chown, lstat, mkdir, rename, rm, rmdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Logger } from 'pino';
 import { z } from 'zod';
 import { SandboxError } from '../../client/protocol/errors.ts';
-import { readJsonFile, writeFileAtomic } from '../observe/atomic-file.ts';
-import { assignQgroup, createSubvolume, limitQgroup, snapshotSubvolume, subvolumeId } from './btrfs-command.ts';
+import { readJsonFile, removeTemporaries, writeFileAtomic } from '../observe/atomic-file.ts';
+import {
+  assignQgroup,
+  createSubvolume,
+  isSubvolume,
+  limitQgroup,
+  snapshotSubvolume,
+  subvolumeId,
+  syncFileSystem,
+} from './btrfs-command.ts';
 import { type BtrfsPool, recountIfNeeded } from './btrfs-pool.ts';
 import { SubvolumeReaper } from './subvolume-reaper.ts';
+import { exists, namesIn } from './directory-names.ts';
 import { requireFreeSpace } from './free-space.ts';
 import type { QgroupState } from './qgroup-files.ts';
 import {
@@ -28,6 +37,8 @@ import { TenantGroups } from './tenant-groups.ts';
 
 /** The snapshot itself, inside the directory that bears its name. */
 const TREE = 'tree';
+/** Room under which a workspace counts as full: a write asks for more at once. */
+const FULL_BELOW_BYTES = 1024 * 1024;
 
 const metaSchema = z.strictObject({ tenant: z.string().max(63).nullable() });
 
@@ -45,6 +56,8 @@ export class BtrfsStore implements WorkspaceStore {
   readonly #tenants: TenantGroups;
   readonly #reaper: SubvolumeReaper;
   readonly #pool: string;
+  /** Groups whose limits end a write: the workspace's and its tenant's. Of workspaces in use, at most all there are. */
+  readonly #limits = new Map<string, readonly string[]>();
 
   private constructor(options: BtrfsStoreOptions, tenants: TenantGroups) {
     this.#options = options;
@@ -55,9 +68,11 @@ export class BtrfsStore implements WorkspaceStore {
 
   static async open(options: BtrfsStoreOptions): Promise<BtrfsStore> {
     const { path: pool, qgroups } = options.pool;
-    for (const name of ['ws', 'snap', 'meta', 'new']) await mkdir(join(pool, name), { recursive: true, mode: 0o700 });
+    for (const name of ['ws', 'snap', 'meta', 'new', 'old']) await mkdir(join(pool, name), { recursive: true, mode: 0o700 });
+    await removeTemporaries(join(pool, 'meta'));
     const store = new BtrfsStore(options, await TenantGroups.open({ pool, qgroups, tenantMaxBytes: options.tenantMaxBytes }));
     await store.#reaper.remove((await namesIn(join(pool, 'new'))).map((name) => join(pool, 'new', name)));
+    for (const id of await namesIn(join(pool, 'old'))) await store.#finishRestore(id);
     if (options.pool.isOwn) await store.#reaper.destroyLeftovers();
     return store;
   }
@@ -78,8 +93,7 @@ export class BtrfsStore implements WorkspaceStore {
 
   async clone(id: string, request: CloneWorkspace): Promise<{ readonly path: string }> {
     const source = request.snapshot === undefined ? this.path(id) : this.#snapshotPath(id, request.snapshot);
-    if ((await subvolumeId(source)) === undefined)
-      throw request.snapshot === undefined ? unknownWorkspace(id) : unknownSnapshot(id, request.snapshot);
+    if (!(await isSubvolume(source))) throw request.snapshot === undefined ? unknownWorkspace(id) : unknownSnapshot(id, request.snapshot);
     const { uid } = await lstat(source);
     if (uid !== request.uid)
       throw new SandboxError('INTERNAL', `Cannot fork workspace ${id}: its files belong to uid ${uid}, not to ${request.uid}`);
@@ -90,7 +104,19 @@ export class BtrfsStore implements WorkspaceStore {
 
   async quota(id: string): Promise<{ readonly maxBytes: number | null }> {
     await recountIfNeeded(this.#options.pool.qgroups, this.#pool);
+    const tenant = await this.#tenantOf(id);
+    const tenantGroup = tenant === null ? undefined : this.#tenants.groupOf(tenant);
+    this.#limits.set(id, [await this.#group(id), ...(tenantGroup === undefined ? [] : [tenantGroup])]);
     return { maxBytes: (await this.#state(id)).maxReferencedBytes };
+  }
+
+  isFull(id: string): boolean | Promise<boolean> {
+    const seemsFull = (): boolean => {
+      const rooms = (this.#limits.get(id) ?? []).map((group) => this.#options.pool.qgroups.room(group));
+      return rooms.some((room) => room !== null && room < FULL_BELOW_BYTES);
+    };
+    // What was deleted counts until the kernel commits.
+    return seemsFull() && syncFileSystem(this.#pool).then(seemsFull);
   }
 
   async setQuota(id: string, maxBytes: number | null): Promise<void> {
@@ -115,7 +141,7 @@ export class BtrfsStore implements WorkspaceStore {
 
   async snapshot(id: string, name: string): Promise<SnapshotInfo> {
     const target = this.#snapshotPath(id, name);
-    await this.#group(id);
+    if (!(await isSubvolume(this.path(id)))) throw unknownWorkspace(id);
     await this.#requireSpace();
     if (await exists(target)) throw new SandboxError('FILE_EXISTS', `Cannot snapshot workspace ${id}: it has a snapshot ${name}`);
     // The directory around it dates the snapshot: a subvolume's own birth time is that of its origin.
@@ -141,10 +167,35 @@ export class BtrfsStore implements WorkspaceStore {
     await rmdir(dirname(path));
   }
 
+  async restore(id: string, name: string): Promise<void> {
+    const source = this.#snapshotPath(id, name);
+    if (!(await exists(source))) throw unknownSnapshot(id, name);
+    const { maxReferencedBytes } = await this.#state(id);
+    await this.#requireSpace();
+    const unfinished = join(this.#pool, 'new', id);
+    const former = join(this.#pool, 'old', id);
+    await this.#reaper.remove([unfinished, former]);
+    await this.#tenants.joining(await this.#tenantOf(id), async (groups) => {
+      await snapshotSubvolume(source, unfinished, { isReadonly: false, groups });
+    });
+    await limitQgroup(await groupAt(unfinished, id), maxReferencedBytes, this.#pool);
+    this.#limits.delete(id);
+    // A crash between the two is finished by the next open: the former content is then back.
+    await rename(this.path(id), former);
+    await rename(unfinished, this.path(id));
+    await this.#reaper.remove([former]);
+  }
+
   async remove(id: string): Promise<void> {
     const snapshots = join(this.#pool, 'snap', requireWorkspaceId(id));
     const tenant = await this.#tenantOf(id);
-    const paths = [this.path(id), join(this.#pool, 'new', id), ...(await namesIn(snapshots)).map((name) => join(snapshots, name, TREE))];
+    this.#limits.delete(id);
+    const paths = [
+      this.path(id),
+      join(this.#pool, 'new', id),
+      join(this.#pool, 'old', id),
+      ...(await namesIn(snapshots)).map((name) => join(snapshots, name, TREE)),
+    ];
     await this.#reaper.remove(paths);
     await rm(snapshots, { recursive: true, force: true });
     // Last, so that a crash before this line leaves an id that list() still names.
@@ -193,12 +244,18 @@ export class BtrfsStore implements WorkspaceStore {
     return { path };
   }
 
+  async #finishRestore(id: string): Promise<void> {
+    const former = join(this.#pool, 'old', id);
+    if (await exists(this.path(id))) await this.#reaper.remove([former]);
+    else await rename(former, this.path(id));
+  }
+
   async #requireSpace(): Promise<void> {
     await requireFreeSpace(this.#options.pool.disks, this.#options.floorBytes);
   }
 
   async #group(id: string): Promise<string> {
-    return await groupAt(this.path(id), id);
+    return this.#limits.get(id)?.[0] ?? (await groupAt(this.path(id), id));
   }
 
   async #state(id: string): Promise<QgroupState> {
@@ -231,22 +288,4 @@ async function groupAt(path: string, id: string): Promise<string> {
   const number = await subvolumeId(path);
   if (number === undefined) throw unknownWorkspace(id);
   return `0/${number}`;
-}
-
-async function namesIn(directory: string): Promise<string[]> {
-  return await readdir(directory).catch((error: unknown) => {
-    ignoreMissing(error);
-    return [];
-  });
-}
-
-async function exists(path: string): Promise<boolean> {
-  return await lstat(path).then(
-    () => true,
-    () => false,
-  );
-}
-
-function ignoreMissing(error: unknown): void {
-  if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
 }

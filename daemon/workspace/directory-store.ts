@@ -25,6 +25,8 @@ import {
 
 const COPY_TIMEOUT_MS = 600_000;
 const WALK_TIMEOUT_MS = 300_000;
+/** What a restore puts aside until its own content is in place. */
+const FORMER_PREFIX = '.former-';
 
 export interface DirectoryStoreOptions {
   /** Canonical path of the state directory. */
@@ -55,6 +57,8 @@ export class DirectoryStore implements WorkspaceStore {
     const adopted = await ensureBind(store.#root, store.#root, ['nosuid', 'nodev']);
     await ensureBind(store.#root, store.#readonlyRoot, ['ro', 'nosuid', 'nodev']);
     await mkdir(store.#snapshots, { recursive: true, mode: 0o700 });
+    for (const name of await readdir(store.#root))
+      if (name.startsWith(FORMER_PREFIX)) await store.#finishRestore(name.slice(FORMER_PREFIX.length));
     options.log.info({ path: store.#root, adopted, quota: 'none' }, 'directory workspace store open');
     return store;
   }
@@ -126,8 +130,30 @@ export class DirectoryStore implements WorkspaceStore {
     await removeTree(path);
   }
 
+  async restore(id: string, name: string): Promise<void> {
+    const path = this.path(id);
+    const source = this.#snapshotPath(id, name);
+    await this.#require(id);
+    if (!(await exists(source))) throw unknownSnapshot(id, name);
+    await requireFreeSpace([this.#root], this.#options.floorBytes);
+    const restored = join(this.#root, `.restored-${id}`);
+    await removeTree(restored);
+    await this.#copy(source, restored);
+    await chmod(restored, 0o700);
+    // A crash between the two is finished by the next open: the former content is then back.
+    await rename(path, join(this.#root, `${FORMER_PREFIX}${id}`));
+    await rename(restored, path);
+    await this.#finishRestore(id);
+  }
+
+  /** Without a quota there is no limit to reach. */
+  isFull(_id: string): boolean {
+    return false;
+  }
+
   async remove(id: string): Promise<void> {
     const path = this.path(id);
+    await removeTree(join(this.#root, `.restored-${id}`));
     await removeTree(join(this.#snapshots, id));
     await removeTree(partial(path));
     await removeTree(path);
@@ -203,6 +229,12 @@ export class DirectoryStore implements WorkspaceStore {
     throw new SandboxError('POLICY_INVALID', 'Cannot limit the disk of a workspace: the directory store enforces no quota', {
       hint: 'Use the btrfs store, or accept workspaces without a disk limit with quota "none".',
     });
+  }
+
+  async #finishRestore(id: string): Promise<void> {
+    const former = join(this.#root, `${FORMER_PREFIX}${requireWorkspaceId(id)}`);
+    if (await exists(this.path(id))) await removeTree(former);
+    else await rename(former, this.path(id));
   }
 
   async #require(id: string): Promise<void> {

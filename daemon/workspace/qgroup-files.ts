@@ -1,6 +1,7 @@
 // The kernel's own view of btrfs quota groups, from /sys/fs/btrfs/<uuid>/qgroups. Owns reading it; sets one tunable.
 // Reading takes no process and names no path, so nothing that a tenant wrote can forge an answer.
 
+import { readFileSync } from 'node:fs';
 import { access, readdir, readFile, realpath, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { SandboxError } from '../../client/protocol/errors.ts';
@@ -72,6 +73,18 @@ export class QgroupFiles {
       reservedBytes: parseCount(reserved ?? '0'),
       maxReferencedBytes: isLimited ? parseCount(maximum) : null,
     };
+  }
+
+  /** Bytes that still fit under the limit of a group; null where there is none, or no group. Kernel memory: it takes microseconds. */
+  room(group: string): number | null {
+    const directory = join(this.#directory, group.replace('/', '_'));
+    try {
+      const count = (name: string): number => parseCount(readFileSync(join(directory, name), 'latin1').trim());
+      if ((count('limit_flags') & LIMIT_REFERENCED) === 0) return null;
+      return count('max_referenced') - count('referenced') - count('rsv_data');
+    } catch {
+      return null;
+    }
   }
 
   async exists(group: string): Promise<boolean> {

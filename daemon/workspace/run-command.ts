@@ -4,7 +4,7 @@
 import { spawn } from 'node:child_process';
 import { SandboxError } from '../../client/protocol/errors.ts';
 
-const ENVIRONMENT = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' };
+export const COMMAND_ENVIRONMENT = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' };
 const MAX_OUTPUT_BYTES = 1024 * 1024;
 const DEFAULT_TIMEOUT_MS = 30_000;
 
@@ -52,7 +52,7 @@ export async function runCommand(file: string, args: readonly string[], options:
 export async function tryCommand(file: string, args: readonly string[], options: CommandOptions = {}): Promise<CommandOutput> {
   return await new Promise((resolve, reject) => {
     const child = spawn(file, args, {
-      env: ENVIRONMENT,
+      env: COMMAND_ENVIRONMENT,
       stdio: ['ignore', 'pipe', 'pipe', ...(options.descriptor === undefined ? [] : [options.descriptor])],
       timeout: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
       killSignal: 'SIGKILL',

@@ -61,6 +61,10 @@ export interface WorkspaceStore extends AsyncDisposable {
   deleteSnapshot(id: string, name: string): Promise<void>;
   /** Makes a new workspace with the content of another (fork, restore); the new owner is the old one's uid. */
   clone(id: string, request: CloneWorkspace): Promise<{ readonly path: string }>;
+  /** Puts the content of a snapshot in the place of the workspace's. No tenant process may be alive on it. */
+  restore(id: string, name: string): Promise<void>;
+  /** No more can be written to the workspace, or to all of its tenant's. Known at once unless it seems so. */
+  isFull(id: string): boolean | Promise<boolean>;
   /** Deletes the workspace, its snapshots and whatever was made inside. No tenant process may be alive on it. Idempotent. */
   remove(id: string): Promise<void>;
   /** Ids of which anything is left, complete or not. */

@@ -42,6 +42,12 @@ export class TenantGroups {
     return await this.#oneAtATime.add(async () => await join([await this.#ensure(tenant)]));
   }
 
+  /** The tenant's group, if it has one. */
+  groupOf(tenant: string): string | undefined {
+    const number = this.#numbers.get(tenant);
+    return number === undefined ? undefined : `1/${number}`;
+  }
+
   /** Gives the tenant's group up if nothing is in it any more. */
   async release(tenant: string): Promise<void> {
     await this.#oneAtATime.add(async () => {

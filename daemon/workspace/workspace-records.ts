@@ -27,7 +27,13 @@ const fieldsSchema = z.strictObject({
   retain: z.enum(['keep', 'delete']),
   /** Hard byte quota asked for; null for none. */
   maxBytes: z.number().int().positive().nullable(),
-  store: z.enum(['btrfs', 'directory']),
+  store: z.enum(['btrfs', 'directory', 'host']),
+  /** Of a directory of the host: where it lies. */
+  hostPath: z.string().max(4096).optional(),
+  /** When its last sandbox ended. */
+  lastUsedAt: z.iso.datetime().optional(),
+  /** To be deleted: its name is free, its files and uid are not yet. */
+  trashedAt: z.iso.datetime().optional(),
 });
 export const workspaceRecordSchema = fieldsSchema.refine(
   ({ tenant, name }) => (tenant === null) === (name === null),
@@ -88,7 +94,10 @@ export class WorkspaceRecords {
   }
 
   /** Replaces fields of a record; giving a spare its tenant and name is the claim. */
-  async update(id: string, changes: Partial<Pick<WorkspaceRecord, 'tenant' | 'name' | 'retain' | 'maxBytes'>>): Promise<WorkspaceRecord> {
+  async update(
+    id: string,
+    changes: Partial<Pick<WorkspaceRecord, 'tenant' | 'name' | 'retain' | 'maxBytes' | 'uid' | 'gid' | 'lastUsedAt' | 'trashedAt'>>,
+  ): Promise<WorkspaceRecord> {
     const present = this.#byId.get(id);
     if (present === undefined) throw new SandboxError('NOT_FOUND', `Cannot update the record of workspace ${id}: there is none`);
     const record = { ...present, ...changes };
@@ -172,8 +181,8 @@ export class WorkspaceRecords {
   }
 }
 
-function ownerKey({ tenant, name }: WorkspaceRecord): string | undefined {
-  return tenant === null || name === null ? undefined : `${tenant}/${name}`;
+function ownerKey({ tenant, name, trashedAt }: WorkspaceRecord): string | undefined {
+  return tenant === null || name === null || trashedAt !== undefined ? undefined : `${tenant}/${name}`;
 }
 
 function conflict(record: WorkspaceRecord, cause: string): SandboxError {
