@@ -5,6 +5,7 @@ import type { SandboxError } from '../../client/protocol/errors.ts';
 import type { ExecResult } from '../../client/protocol/exec.ts';
 import type { OutputStream } from '../link/messages.ts';
 import type { Notifier } from './notifier.ts';
+import type { OutputPiece } from './output-tail.ts';
 import type { ExecSpool } from './spool.ts';
 import { SpoolReader } from './spool-reader.ts';
 
@@ -28,8 +29,21 @@ export interface AttachOptions {
   readonly terminal: () => Promise<ExecTerminal> | null;
 }
 
-/** Throws the signal's reason when it is aborted. */
+/** What a reader gets that takes pieces as they lie in the spool, never an empty list. */
+export type PiecesEvent =
+  | { readonly kind: 'pieces'; readonly pieces: readonly OutputPiece[] }
+  | Exclude<ExecEvent, { readonly kind: 'output' }>;
+
+/** One event for each piece. */
 export async function* attachOutput(options: AttachOptions): AsyncGenerator<ExecEvent, void, undefined> {
+  for await (const event of attachPieces(options)) {
+    if (event.kind === 'pieces') for (const piece of event.pieces) yield { kind: 'output', ...piece };
+    else yield event;
+  }
+}
+
+/** Throws the signal's reason when it is aborted. */
+export async function* attachPieces(options: AttachOptions): AsyncGenerator<PiecesEvent, void, undefined> {
   const { spool, signal, changed } = options;
   const reader = new SpoolReader(spool, options.offset);
   const wake = (): void => changed.notify();
@@ -47,7 +61,7 @@ export async function* attachOutput(options: AttachOptions): AsyncGenerator<Exec
         }
         await changed.wait();
       } else if ('from' in batch) yield { kind: 'gap', from: batch.from, to: batch.to };
-      else for (const piece of batch) yield { kind: 'output', ...piece };
+      else if (batch.length > 0) yield { kind: 'pieces', pieces: batch };
     }
   } finally {
     signal?.removeEventListener('abort', wake);

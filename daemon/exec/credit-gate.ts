@@ -33,7 +33,8 @@ export class CreditGate {
   }
 
   #update(): void {
-    const slowest = Math.min(...this.#holders.values());
+    let slowest = Infinity;
+    for (const offset of this.#holders.values()) if (offset < slowest) slowest = offset;
     const limit = Math.min(this.#durable, slowest + HOLD_BYTES);
     if (limit <= this.#given) return;
     this.#given = limit;

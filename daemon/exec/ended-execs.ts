@@ -102,6 +102,7 @@ export class EndedExecs {
       ...(output === null || output.length === 0 ? {} : { output: output.toString('base64') }),
     };
     await this.#journalEnd(end);
+    execution.recorder.settled();
     if (isReported) this.#options.link.exitAck(execution.number);
     this.#starts.delete(execution);
     this.#ended.set(execution, { execution, start, end, textBytes });

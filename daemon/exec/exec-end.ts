@@ -10,7 +10,8 @@ export interface ResultInput {
   readonly execId: string;
   readonly verdict: OutcomeVerdict;
   readonly ending: Ending | null;
-  readonly text: OutputText;
+  /** `redacted`: names of secrets that were found in it. */
+  readonly text: OutputText & { readonly redacted?: readonly string[] };
   readonly nextOffset: number;
   /** Milliseconds since the start, for want of init's figure. */
   readonly elapsedMs: number;
@@ -21,6 +22,8 @@ export function buildResult(input: ResultInput): ExecResult {
   const report = input.ending?.kind === 'exit' ? input.ending.report : null;
   const isTruncated = text.droppedBytes.stdout + text.droppedBytes.stderr > 0;
   const notes: Note[] = [...verdict.notes, ...(isTruncated ? [{ code: 'outputTruncated' } as const] : [])];
+  const redacted = text.redacted ?? [];
+  if (redacted.length > 0) notes.push({ code: 'secretsRedacted', detail: redacted.join(', ') });
   return {
     id: ExecId.parse(input.execId),
     outcome: verdict.outcome,
@@ -38,4 +41,14 @@ export function buildResult(input: ResultInput): ExecResult {
     egress: [],
     notes,
   };
+}
+
+/** Of a command that a rule or a missing confirmation kept from starting. */
+export function deniedResult(
+  execId: string,
+  denial: { readonly reason: string; readonly rule: string; readonly remedy: string },
+): ExecResult {
+  const verdict: OutcomeVerdict = { outcome: 'denied', exitCode: null, signal: null, reason: denial.reason, notes: [] };
+  const text: OutputText = { stdout: '', stderr: '', droppedBytes: { stdout: 0, stderr: 0 } };
+  return { ...buildResult({ execId, verdict, ending: null, text, nextOffset: 0, elapsedMs: 0 }), rule: denial.rule, remedy: denial.remedy };
 }

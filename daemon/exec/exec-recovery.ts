@@ -45,7 +45,7 @@ export async function recoverExecs(options: RecoveryOptions): Promise<void> {
     const execution = options.make(start, own);
     if (kill !== undefined) execution.recordKill(kill.by);
     // Others may have run at the same time before; the kernel's counter alone then proves nothing.
-    execution.hasCompany = true;
+    execution.witness.hasCompany = true;
     if (end === undefined) {
       await execution.recorder.replay();
       options.running(execution, start);
@@ -72,7 +72,7 @@ function terminalOf(execution: Execution, end: EndEntry): ExecTerminal {
   if (end.result === null) return { kind: 'failed', error: new SandboxError('QUOTA_EXCEEDED', end.error ?? 'Cannot start the command') };
   if (end.output !== undefined) {
     const records = Buffer.from(end.output, 'base64');
-    readRecords(records, 0, (piece) => execution.recorder.append(piece.stream, piece.bytes));
+    readRecords(records, 0, (piece) => execution.recorder.keep(piece.stream, piece.bytes));
   }
   const { stdout, stderr } = execution.recorder.text();
   return { kind: 'end', result: { ...end.result, stdout, stderr } };

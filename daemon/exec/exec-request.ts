@@ -9,8 +9,12 @@ export interface ExecRequest {
   /** Client-chosen; unique in the sandbox. */
   readonly execId: string;
   readonly argv: readonly string[];
-  /** The whole environment. */
+  /** The whole environment, but for secrets. */
   readonly env: Readonly<Record<string, string>>;
+  /** Names of secrets in its environment: what a repeated request must have the same. */
+  readonly secrets?: readonly string[] | undefined;
+  /** Their values: for START alone. */
+  readonly secretEnv?: Readonly<Record<string, string>> | undefined;
   /** Absolute, as the sandbox sees it. */
   readonly cwd: string;
   readonly stdin: 'none' | 'pipe';
@@ -70,6 +74,7 @@ export function digestRequest(request: ExecRequest): string {
     request.outputBytes,
     request.outputPolicy,
     request.background,
+    ...(request.secrets === undefined ? [] : [[...request.secrets].sort()]),
   ];
   return createHash('sha256').update(JSON.stringify(fields)).digest('base64url');
 }

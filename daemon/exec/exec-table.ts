@@ -8,18 +8,22 @@ import { ExecId } from '../../client/protocol/names.ts';
 import type { SandboxLink } from '../link/sandbox-link.ts';
 import type { Clock } from '../observe/clock.ts';
 import { CreditGate } from './credit-gate.ts';
+import { generationOf, filterOutput } from './filter-output.ts';
+import type { FilterSource } from './output-filter.ts';
 import { EndedExecs } from './ended-execs.ts';
 import { recoverExecs } from './exec-recovery.ts';
 import { digestRequest, summarize } from './exec-request.ts';
 import type { ExecRequest } from './exec-request.ts';
+import type { ExecKernel } from './exec-kernel.ts';
 import { Execution } from './execution.ts';
-import type { ExecutionHost } from './execution.ts';
+import type { ExecutionHost } from './execution-host.ts';
 import { ExecJournal } from './journal.ts';
 import type { StartEntry } from './journal.ts';
-import { OutputRecorder } from './output-recorder.ts';
+import { FilterableRecorder } from './filterable-recorder.ts';
 import { DEFAULT_KEEP_BYTES, ExecSpool } from './spool.ts';
 import type { SpoolSegment } from './spool-segment.ts';
 import type { SpoolStore } from './spool-store.ts';
+import { Trees } from './trees.ts';
 
 const DEFAULT_GRACE_MS = 2_000;
 
@@ -33,10 +37,12 @@ export interface ExecTableOptions {
   readonly log: Logger;
   /** Commands at once. */
   readonly maxRunning: number;
-  /** The cgroup's oom_kill counter; null if it can't be read. */
-  readonly readOomKills?: (() => number | null) | undefined;
+  /** What the host's kernel knows of the sandbox; null as long as it has none. */
+  readonly kernel?: (() => ExecKernel | null) | undefined;
   /** Adds what others know (egress, changes, notes); once per command, before anyone sees the result. */
   readonly complete?: ((draft: ExecResult, execution: Execution) => ExecResult | Promise<ExecResult>) | undefined;
+  /** What keeps values of secrets out of output. */
+  readonly filters?: FilterSource | undefined;
 }
 
 export class ExecTable {
@@ -45,7 +51,8 @@ export class ExecTable {
   readonly #byId = new Map<string, Execution>();
   readonly #running = new Set<Execution>();
   readonly #ended: EndedExecs;
-  readonly #host: ExecutionHost;
+  readonly #trees: Trees;
+  readonly #host: ExecutionHost<Execution>;
   #lastNumber = 0;
   #isClosed = false;
 
@@ -57,16 +64,22 @@ export class ExecTable {
       journal: this.#journal,
       running: () => [...this.#running],
       lastNumber: () => this.#lastNumber,
-      onForget: (execution) => this.#byId.delete(execution.id),
+      onForget: (execution) => {
+        this.#byId.delete(execution.id);
+        this.#trees.gone(execution);
+      },
     });
+    this.#trees = new Trees({ kernel: options.kernel ?? (() => null), link: options.link, clock: options.clock });
     this.#host = {
       link: options.link,
       clock: options.clock,
-      readOomKills: () => options.readOomKills?.() ?? null,
+      expectEnd: (execution, afterMs) => this.#trees.expectEnd(execution, afterMs),
+      treeGone: (execution) => this.#trees.gone(execution),
       journalKill: (execution, by, signal) => this.#journal.append({ t: 'kill', number: execution.number, by, signal }),
       complete: (draft, execution) => this.#complete(draft, execution),
       ended: (execution, terminal, isReported) => {
         this.#running.delete(execution);
+        this.#trees.ended(execution);
         this.#ended.add(execution, terminal, isReported);
       },
     };
@@ -86,12 +99,15 @@ export class ExecTable {
       make: (start, segments) => table.#make(start, segments),
       running: (execution, start) => {
         table.#byId.set(execution.id, execution);
+        filterOutput(execution, start, options);
+        table.#trees.adopt(execution);
         table.#enter(execution);
         table.#ended.started(execution, start);
         options.link.adopt(execution.number, execution.events);
       },
       ended: (execution, start, end, terminal) => {
         table.#byId.set(execution.id, execution);
+        table.#trees.adopt(execution);
         table.#ended.restore(execution, start, end, terminal);
       },
     });
@@ -127,29 +143,34 @@ export class ExecTable {
       at: clock.now(),
       digest,
       ...journaled(request),
-      oomKills: this.#host.readOomKills(),
+      ...this.#trees.begin(number),
+      ...generationOf(this.#options.filters),
     };
-    const execution = this.#make(entry, [], request.graceMs);
+    const execution = this.#make(entry, null, request.graceMs);
+    filterOutput(execution, entry, this.#options);
     this.#journal.append(entry);
     this.#lastNumber = number;
     const command = {
       argv: request.argv,
-      env: request.env,
+      env: { ...request.env, ...request.secretEnv },
       cwd: request.cwd,
       stdin: request.stdin,
       pty: request.pty,
       wallMs: request.wallMs ?? 0,
       idleMs: request.idleMs ?? 0,
       graceMs: request.graceMs ?? DEFAULT_GRACE_MS,
+      oomScore: entry.oomScore,
     };
     try {
       link.start(number, command, execution.events);
     } catch (error) {
       this.#journal.append({ t: 'end', number, at: clock.now(), result: null });
+      this.#trees.gone(execution);
       throw error;
     }
     this.#byId.set(execution.id, execution);
     this.#enter(execution);
+    this.#trees.started(execution, command);
     this.#ended.started(execution, entry);
     return execution;
   }
@@ -182,6 +203,7 @@ export class ExecTable {
   /** Starts nothing more; what was written stays for the next daemon. */
   async close(): Promise<void> {
     this.#isClosed = true;
+    this.#trees.close();
     await this.#ended.settle();
     await Promise.all([...this.#running].map((execution) => execution.recorder.spool.finish()));
     this.#ended.close();
@@ -197,18 +219,17 @@ export class ExecTable {
     await this.#options.spools.removeSandbox(this.#options.sandboxId);
   }
 
-  /** Who runs together can't tell whose process the kernel killed. */
   #enter(execution: Execution): void {
-    if (this.#running.size > 0) {
-      execution.hasCompany = true;
-      for (const other of this.#running) other.hasCompany = true;
-    }
+    this.#trees.entered(execution, this.#running);
     this.#running.add(execution);
   }
 
-  #make(start: StartEntry, segments: SpoolSegment[], graceMs?: number): Execution {
+  /** `segments`: what an earlier daemon left of its output; null: it is new. */
+  #make(start: StartEntry, segments: SpoolSegment[] | null, graceMs?: number): Execution {
     const { spools, sandboxId, link, log } = this.#options;
-    const gate = new CreditGate((offset) => link.credit(start.number, offset));
+    const gate = new CreditGate((offset) => {
+      if (!recorder.durable(offset)) link.credit(start.number, offset);
+    });
     const spool = new ExecSpool(
       {
         store: spools,
@@ -218,9 +239,10 @@ export class ExecTable {
         onDurable: (offset) => gate.durable(offset),
         onError: (error) => log.error({ sandboxId, execId: start.execId, err: error }, 'spool failed'),
       },
-      segments,
+      segments ?? [],
     );
-    if (segments.length > 0) spools.adopt(spool);
+    if (segments !== null && segments.length > 0) spools.adopt(spool);
+    const recorder = new FilterableRecorder(spool);
     const { command, hasStdin, hasPty, background, outputBytes, outputPolicy, labels } = start;
     return new Execution({
       host: this.#host,
@@ -229,9 +251,9 @@ export class ExecTable {
       request: { command, hasStdin, hasPty, background, outputBytes, outputPolicy, labels },
       digest: start.digest,
       startedAtMs: start.at,
-      recorder: new OutputRecorder(spool),
+      recorder,
       gate,
-      oomKills: start.oomKills,
+      witness: this.#trees.witness(start, segments === null),
       graceMs,
     });
   }

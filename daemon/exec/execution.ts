@@ -5,50 +5,23 @@ import { constants } from 'node:os';
 import { SandboxError } from '../../client/protocol/errors.ts';
 import type { ExecInfo, ExecResult, Outcome, PtySize, Signal } from '../../client/protocol/exec.ts';
 import type { ExecEvents, ExecStatus, OutputStream } from '../link/messages.ts';
-import type { SandboxLink } from '../link/sandbox-link.ts';
-import type { Clock } from '../observe/clock.ts';
-import { attachOutput } from './attachment.ts';
-import type { ExecEvent, ExecTerminal } from './attachment.ts';
+import { attachOutput, attachPieces } from './attachment.ts';
+import type { AttachOptions, ExecEvent, ExecTerminal, PiecesEvent } from './attachment.ts';
 import { deferred } from './deferred.ts';
 import type { Deferred } from './deferred.ts';
 import { buildResult } from './exec-end.ts';
 import type { CreditGate } from './credit-gate.ts';
 import { describeExec } from './exec-request.ts';
 import type { ExecSummary } from './exec-request.ts';
+import type { ExecutionHost, ExecutionOptions } from './execution-host.ts';
 import { Notifier } from './notifier.ts';
 import { computeOutcome } from './outcome.ts';
 import type { Ending } from './outcome.ts';
-import type { OutputRecorder } from './output-recorder.ts';
+import type { FilterableRecorder } from './filterable-recorder.ts';
 import { StdinPump } from './stdin-pump.ts';
+import type { KernelFacts, Witness } from './witness.ts';
 
 const DEFAULT_GRACE_MS = 2_000;
-
-/** What an execution needs of its table. */
-export interface ExecutionHost {
-  readonly link: SandboxLink;
-  readonly clock: Clock;
-  /** The cgroup's counter; null if there is none. */
-  readonly readOomKills: () => number | null;
-  readonly journalKill: (execution: Execution, by: string, signal: number) => void;
-  /** Completes the result before anyone sees it. */
-  readonly complete: (draft: ExecResult, execution: Execution) => Promise<ExecResult> | ExecResult;
-  /** It has its outcome; `isReported`: init waits for the acknowledgement. */
-  readonly ended: (execution: Execution, terminal: ExecTerminal, isReported: boolean) => void;
-}
-
-export interface ExecutionOptions {
-  readonly host: ExecutionHost;
-  readonly id: string;
-  /** Of the link. */
-  readonly number: number;
-  readonly request: ExecSummary;
-  readonly digest: string;
-  readonly startedAtMs: number;
-  readonly recorder: OutputRecorder;
-  readonly gate: CreditGate;
-  readonly oomKills: number | null;
-  readonly graceMs?: number | undefined;
-}
 
 export class Execution {
   readonly id: string;
@@ -56,15 +29,16 @@ export class Execution {
   readonly request: ExecSummary;
   readonly digest: string;
   readonly startedAtMs: number;
-  readonly oomKillsAtStart: number | null;
-  readonly recorder: OutputRecorder;
+  readonly witness: Witness;
+  readonly recorder: FilterableRecorder;
   /** How far it may run ahead of readers that must not miss anything. */
   readonly gate: CreditGate;
-  /** Another command ran at the same time at some point. */
-  hasCompany = false;
-  readonly #host: ExecutionHost;
+  hasStarted = false;
+  readonly #host: ExecutionHost<Execution>;
   readonly #graceMs: number;
   readonly #changed = new Notifier();
+  /** Readers look again. */
+  readonly announce = (): void => this.#changed.notify();
   /** Who writes to it, from which offset. */
   readonly stdin: StdinPump;
   readonly #signalsSent = new Map<number, string>();
@@ -76,13 +50,13 @@ export class Execution {
   /** Reads the terminal back once its text has been released. */
   #reload: (() => Promise<ExecTerminal>) | null = null;
 
-  constructor(options: ExecutionOptions) {
+  constructor(options: ExecutionOptions<Execution>) {
     this.id = options.id;
     this.number = options.number;
     this.request = options.request;
     this.digest = options.digest;
     this.startedAtMs = options.startedAtMs;
-    this.oomKillsAtStart = options.oomKills;
+    this.witness = options.witness;
     this.recorder = options.recorder;
     this.gate = options.gate;
     this.#host = options.host;
@@ -144,13 +118,17 @@ export class Execution {
 
   /** Output from `offset` on as it comes, then exactly one terminal event. Each attachment goes at its reader's pace. */
   attach(offset = 0, signal?: AbortSignal): AsyncGenerator<ExecEvent, void, undefined> {
-    return attachOutput({
-      spool: this.recorder.spool,
-      offset,
-      signal,
-      changed: this.#changed,
-      terminal: () => (this.#terminal === null ? null : this.#finalTerminal()),
-    });
+    return attachOutput(this.#attachment(offset, signal));
+  }
+
+  /** The same, several pieces at a time. */
+  attachPieces(offset: number, signal: AbortSignal): AsyncGenerator<PiecesEvent, void, undefined> {
+    return attachPieces(this.#attachment(offset, signal));
+  }
+
+  #attachment(offset: number, signal: AbortSignal | undefined): AttachOptions {
+    const terminal = (): Promise<ExecTerminal> | null => (this.#terminal === null ? null : this.#finalTerminal());
+    return { spool: this.recorder.spool, offset, signal, changed: this.#changed, terminal };
   }
 
   /** Resolves when the bytes are on their way to the command; false: it reads no more. They must not be changed afterwards. */
@@ -178,7 +156,9 @@ export class Execution {
     }
     this.#killedBy ??= options.by;
     this.#host.journalKill(this, this.#killedBy, constants.signals.SIGTERM);
-    link.kill(this.number, { mode: 'tree', signal: constants.signals.SIGTERM, graceMs: options.graceMs ?? this.#graceMs });
+    const graceMs = options.graceMs ?? this.#graceMs;
+    link.kill(this.number, { mode: 'tree', signal: constants.signals.SIGTERM, graceMs });
+    this.#host.expectEnd(this, graceMs);
   }
 
   resize(size: PtySize): void {
@@ -192,11 +172,11 @@ export class Execution {
 
   /** What the link tells; for the table. */
   readonly events: ExecEvents = {
-    started: () => undefined,
+    started: () => (this.hasStarted = true),
     output: (offset, stream, bytes) => this.#output(offset, stream, bytes),
     exited: (report) => this.#end({ kind: 'exit', report }),
     stdinTaken: (offset, isClosed) => (isClosed ? this.stdin.end() : this.stdin.arrived(offset)),
-    gone: () => undefined,
+    gone: () => this.#host.treeGone(this),
     resumed: (status) => this.#resumed(status),
     unknown: () => this.#end({ kind: 'lost', reason: 'the daemon stopped before the command was started; it did not run' }),
     lost: (reason) => this.#end({ kind: 'lost', reason }),
@@ -234,27 +214,34 @@ export class Execution {
     if (cap !== undefined && this.request.outputPolicy === 'stop' && offset + bytes.length > cap && !this.#isCapped) {
       this.#isCapped = true;
       this.#host.link.kill(this.number, { mode: 'tree', signal: constants.signals.SIGTERM, graceMs: this.#graceMs });
+      this.#host.expectEnd(this, this.#graceMs);
     }
     this.#changed.notify();
   }
 
   #resumed(status: ExecStatus): number {
     this.stdin.forget();
-    if (status.credited > this.endOffset) this.recorder.skipTo(status.credited);
-    return this.endOffset;
+    if (status.credited > this.recorder.rawEnd) this.recorder.skipTo(status.credited);
+    return this.recorder.rawEnd;
   }
 
   #end(ending: Ending): void {
     if (this.#isEnding) return;
     this.#isEnding = true;
     this.stdin.end();
-    const before = this.oomKillsAtStart;
-    const after = before === null ? null : this.#host.readOomKills();
+    this.recorder.end();
+    const facts = this.witness.testify(ending.kind === 'exit' && ending.report.isOomLike);
+    if (facts instanceof Promise) void facts.then((known) => this.#conclude(ending, known));
+    else this.#conclude(ending, facts);
+  }
+
+  #conclude(ending: Ending, kernel: KernelFacts): void {
+    if (ending.kind !== 'exit' || ending.report.lingering === 0) this.#host.treeGone(this);
     const decision = computeOutcome({
       ending,
       killedBy: this.#killedBy,
       signalsSent: this.#signalsSent,
-      oom: { rose: before !== null && after !== null && after > before, isAttributed: !this.hasCompany },
+      kernel,
       isCapped: this.#isCapped,
     });
     const isReported = ending.kind === 'exit';

@@ -26,7 +26,12 @@ const StartEntry = z.strictObject({
   outputBytes: z.int().optional(),
   outputPolicy: z.enum(['drop', 'stop']),
   labels: z.record(z.string(), z.string()).optional(),
+  /** Which values were kept out of its output from the start. */
+  secretsGeneration: z.int().optional(),
   oomKills: z.int().nullable(),
+  forksRefused: z.int().nullable().optional(),
+  /** oom_score_adj of its tree. */
+  oomScore: z.int().optional(),
 });
 const KillEntry = z.strictObject({ t: z.literal('kill'), number: Number32, by: z.string(), signal: z.int() });
 const EndEntry = z.strictObject({

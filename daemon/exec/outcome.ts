@@ -5,6 +5,7 @@ import { constants } from 'node:os';
 import type { Note, Outcome } from '../../client/protocol/exec.ts';
 import { SandboxError } from '../../client/protocol/errors.ts';
 import type { ExitReport } from '../link/messages.ts';
+import type { KernelFacts } from './witness.ts';
 
 /** How the outcome came about: an exit report of init, or the loss of whoever could have sent one. */
 export type Ending =
@@ -19,8 +20,7 @@ export interface OutcomeInput {
   readonly killedBy: string | null;
   /** Signals sent on request, with who asked. */
   readonly signalsSent: ReadonlyMap<number, string>;
-  /** The oom_kill counter rose while it ran; `isAttributed`: and no other command can have been the victim. */
-  readonly oom: { readonly rose: boolean; readonly isAttributed: boolean };
+  readonly kernel: KernelFacts;
   /** It produced more than its cap and the policy says stop. */
   readonly isCapped: boolean;
 }
@@ -77,7 +77,7 @@ export function computeOutcome(input: OutcomeInput): OutcomeDecision {
 }
 
 function byWaitStatus(input: OutcomeInput, report: ExitReport, notes: readonly Note[]): OutcomeDecision {
-  if (report.isOomLike && input.oom.rose && input.oom.isAttributed) {
+  if (report.isOomLike && input.kernel.oom.rose && input.kernel.oom.isAttributed) {
     return ended({
       outcome: 'oomKilled',
       ...NO_STATUS,
@@ -122,10 +122,11 @@ function notStarted(report: ExitReport): OutcomeDecision {
 
 function notesOf(input: OutcomeInput, report: ExitReport): Note[] {
   const notes: Note[] = [];
-  if (input.oom.rose)
+  if (input.kernel.oom.rose)
     notes.push({ code: 'oomKill', detail: 'the kernel killed a process of the sandbox for memory while this command ran' });
   if (report.reason === 'supervisorLost') notes.push({ code: 'supervisorLost' });
-  if (report.reason === 'pids') notes.push({ code: 'pidsLimit' });
+  if (report.reason === 'pids' || input.kernel.forksRefused)
+    notes.push({ code: 'pidsLimit', detail: 'the process limit of the sandbox was reached while this command ran' });
   if (report.lingering > 0) notes.push({ code: 'processesLeft', detail: String(report.lingering) });
   return notes;
 }

@@ -1,6 +1,7 @@
 // Everything that is kept of one command's output: the spool, and head and tail of each stream as text.
 // Owns what happens to a piece of output; knows nothing of who reads it.
 
+import { isAscii } from 'node:buffer';
 import type { OutputStream } from '../link/messages.ts';
 import { ModelOutput } from '../../client/protocol/model-output.ts';
 import type { ExecSpool } from './spool.ts';
@@ -22,7 +23,7 @@ export class OutputRecorder {
   }
 
   append(stream: OutputStream, bytes: Buffer): void {
-    this.#text?.[stream].append(bytes);
+    this.#text?.[stream].append(bytes, isAscii(bytes));
     this.spool.append(stream, bytes);
   }
 
