@@ -1,5 +1,7 @@
 // What an earlier daemon left: sandboxes that still run are taken over, everything else of ours is removed.
 
+import type { SessionName, TenantName } from '../../client/protocol/names.ts';
+import type { WorkspaceRetention } from '../../client/protocol/session.ts';
 import type { ContainerSummary } from '../container/driver.ts';
 import { ContainerSandbox, type ContainerSandboxOptions } from './container-sandbox.ts';
 import type { AdoptedSandbox, SandboxOrder } from './running-sandbox.ts';
@@ -33,29 +35,35 @@ async function adoptOne(
   container: ContainerSummary | undefined,
 ): Promise<AdoptedSandbox | null> {
   const sandbox = new ContainerSandbox({ ...options, record });
-  const discard = async (reason: string): Promise<null> => {
+  const discard = async (reason: string, workspace: WorkspaceRetention = 'keep'): Promise<null> => {
     options.log.warn({ sandboxId: record.id, reason }, 'sandbox of an earlier daemon ended');
     // A workspace is only deleted when somebody asks; a crash is nobody.
     await sandbox
-      .close('keep', reason)
+      .close(workspace, reason)
       .catch((error: unknown) => options.log.error({ sandboxId: record.id, err: error }, 'sandbox not fully removed'));
     return null;
   };
+  const { tenant, session } = record;
+  // Its image, profile or limits may not be those of this daemon any more, and it is nobody's: another one is made.
+  if (tenant === null || session === null) return discard('it was a spare', 'delete');
   if (container === undefined) return discard('its container is gone');
   if (container.state !== 'running' && container.state !== 'paused') return discard(`its container is ${container.state}`);
   if (record.receipt === null) return discard('it was never handed out');
   try {
     sandbox.created(container.id);
     await sandbox.listen();
+    // A paused one could not answer, and one that was about to be paused has stopped its clocks already.
+    if (container.state === 'paused') await options.driver.unpause(container.id);
     await sandbox.link.waitUntilUp({ timeoutMs: RECONNECT_LIMIT_MS });
+    sandbox.link.startClocks();
     await sandbox.watch();
-    return { order: orderOf(record), sandbox };
+    return { order: orderOf(record, tenant, session), sandbox };
   } catch (error) {
     return discard(error instanceof Error ? error.message : 'it does not answer');
   }
 }
 
-function orderOf(record: SandboxRecord): SandboxOrder {
-  const { id, tenant, session, workspaceName, policy, labels, env, retain, createdAtMs, expiresAtMs, idleMs } = record;
-  return { id, tenant, session, workspaceName, policy, labels, env, retain, createdAtMs, expiresAtMs, idleMs };
+function orderOf(record: SandboxRecord, tenant: TenantName, session: SessionName): SandboxOrder {
+  const { id, workspaceName, hostPath, policy, labels, env, retain, createdAtMs, expiresAtMs, idleMs } = record;
+  return { id, tenant, session, workspaceName, hostPath, policy, labels, env, retain, createdAtMs, expiresAtMs, idleMs };
 }

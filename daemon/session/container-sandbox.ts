@@ -9,10 +9,12 @@ import type { EgressDecision } from '../../client/protocol/exec.ts';
 import type { Receipt } from '../../client/protocol/receipt.ts';
 import type { WorkspaceRetention } from '../../client/protocol/session.ts';
 import type { ContainerDriver } from '../container/driver.ts';
-import { OomCounter } from '../container/oom-counter.ts';
+import type { KernelLog } from '../container/kernel-log.ts';
+import { SandboxKernel } from '../container/sandbox-kernel.ts';
 import type { EgressProcess } from '../egress/egress-process.ts';
 import { SandboxEgress } from '../egress/sandbox-egress.ts';
 import { ExecTable } from '../exec/exec-table.ts';
+import type { Execution } from '../exec/execution.ts';
 import type { SpoolStore } from '../exec/spool-store.ts';
 import { SandboxFiles } from '../files/sandbox-files.ts';
 import { ControlListener } from '../link/control-listener.ts';
@@ -20,10 +22,11 @@ import { SandboxLink } from '../link/sandbox-link.ts';
 import type { Clock } from '../observe/clock.ts';
 import type { Log } from '../observe/log.ts';
 import type { GrantedPolicy } from '../policy/grant-policy.ts';
+import type { SecretStore } from '../secrets/secret-store.ts';
 import type { RuntimeDirs } from '../workspace/runtime-dirs.ts';
 import type { WorkspaceKeeper } from '../workspace/workspace-keeper.ts';
 import type { Confirmation } from './confirmations.ts';
-import type { RunningSandbox } from './running-sandbox.ts';
+import type { RunningSandbox, SandboxOrder } from './running-sandbox.ts';
 import type { SandboxRecord, SandboxRecords } from './sandbox-record.ts';
 
 export interface ContainerSandboxOptions {
@@ -35,7 +38,14 @@ export interface ContainerSandboxOptions {
   readonly records: SandboxRecords;
   readonly spools: SpoolStore;
   readonly egress: EgressProcess;
-  readonly onEgress: (record: SandboxRecord, decision: EgressDecision) => void;
+  /** Null: the kernel's log can't be read here. */
+  readonly kernelLog: KernelLog | null;
+  readonly secrets: SecretStore;
+  /** A command of an earlier daemon that had not ended. */
+  readonly onExecAdopted: (record: SandboxRecord, execution: Execution) => void;
+  /** Allowed and about to be dialled; `attempt` is the name it has in its decision. */
+  readonly onEgressStarted: (record: SandboxRecord, decision: EgressDecision, attempt: string) => void;
+  readonly onEgress: (record: SandboxRecord, decision: EgressDecision, attempt: string) => void;
   readonly onAsk: (record: SandboxRecord, decision: EgressDecision) => Promise<Confirmation>;
   readonly clock: Clock;
   readonly log: Log;
@@ -52,14 +62,16 @@ export class ContainerSandbox implements RunningSandbox {
   #execs: ExecTable | null = null;
   #files: SandboxFiles | null = null;
   #egress: SandboxEgress | null = null;
-  #oom: OomCounter | null = null;
+  #kernel: SandboxKernel | null = null;
   #isClosing = false;
+  #pending: Promise<void> = Promise.resolve();
   #reportDeath: (cause: string) => void = () => undefined;
 
   constructor(options: ContainerSandboxOptions) {
     this.#options = options;
     this.#record = options.record;
     this.id = options.record.id;
+    options.workspaces.hold(options.record.workspaceId);
     this.died = new Promise((resolve) => {
       this.#reportDeath = resolve;
     });
@@ -71,12 +83,17 @@ export class ContainerSandbox implements RunningSandbox {
     return this.#record.receipt;
   }
 
+  get record(): SandboxRecord {
+    return this.#record;
+  }
+
   get shell(): 'bash' | 'sh' {
     return this.#record.shell;
   }
 
   env(execId: string): Readonly<Record<string, string>> {
-    return { ...this.#record.baseEnv, ...this.#egress?.env(execId), ...this.#record.env };
+    const placeholders = this.#options.secrets.find(this.id)?.placeholders();
+    return { ...this.#record.baseEnv, ...this.#egress?.env(execId), ...placeholders, ...this.#record.env };
   }
 
   get egress(): SandboxEgress | null {
@@ -100,6 +117,8 @@ export class ContainerSandbox implements RunningSandbox {
   /** Opens the sockets; before the container starts, or while one of an earlier daemon runs. */
   async listen(): Promise<void> {
     const { stateDir, runtimeDirs, spools, clock, log } = this.#options;
+    const maxRunning = (): number => this.#record.policy.limits.execs;
+    await this.#options.secrets.adopt(this.id);
     this.#execs = await ExecTable.open({
       sandboxId: this.id,
       link: this.link,
@@ -107,10 +126,22 @@ export class ContainerSandbox implements RunningSandbox {
       journalPath: join(stateDir, 'sandboxes', `${this.id}.execs.jsonl`),
       clock,
       log,
-      maxRunning: this.#record.policy.limits.execs,
-      readOomKills: () => this.#oom?.read() ?? null,
-      complete: (draft) => this.#egress?.complete(draft) ?? draft,
+      // Asked anew for each command: a spare gets other limits when it is claimed.
+      get maxRunning() {
+        return maxRunning();
+      },
+      kernel: () => this.#kernel,
+      filters: this.#options.secrets.filters(this.id),
+      complete: (draft) => {
+        const judged = this.#egress?.complete(draft) ?? draft;
+        const { history } = this.#options.workspaces;
+        const { workspaceId } = this.#record;
+        return judged instanceof Promise
+          ? judged.then((result) => history.complete(workspaceId, result))
+          : history.complete(workspaceId, judged);
+      },
     });
+    for (const execution of this.#execs.list()) if (execution.state === 'running') this.#options.onExecAdopted(this.#record, execution);
     await this.#openEgress();
     this.#listener = await ControlListener.open({
       socketPath: join(runtimeDirs.slot(this.#record.slot).dir, 'control.sock'),
@@ -132,7 +163,7 @@ export class ContainerSandbox implements RunningSandbox {
     const { driver, log } = this.#options;
     const { containerId } = this.#record;
     if (containerId === null) return;
-    this.#oom = await OomCounter.open(driver, containerId);
+    this.#kernel = await SandboxKernel.open({ driver, containerId, uid: this.#record.uid, log: this.#options.kernelLog });
     driver.waitForEnd(containerId, { signal: this.#stopWatching.signal }).then(
       () => this.#died('its container ended'),
       (error: unknown) => {
@@ -147,23 +178,42 @@ export class ContainerSandbox implements RunningSandbox {
     await Promise.all([this.watch(), this.#save({ receipt, shell })]);
   }
 
-  async close(workspace: WorkspaceRetention, reason: string): Promise<void> {
+  /** The receipt matches, and whose it will be is open. */
+  async stocked(shell: 'bash' | 'sh'): Promise<void> {
+    await this.watch();
+    await this.#save({ shell });
+  }
+
+  /** A spare becomes the tenant's: by its record and nothing else. */
+  async handOut({ id: _id, ...order }: SandboxOrder, receipt: Receipt): Promise<void> {
+    await this.#save({ ...order, env: { ...order.env }, receipt });
+    await this.#egress?.setPolicy(order.policy.egress);
+  }
+
+  /** Something still goes on with its workspace that must be over before that is removed; never rejects. */
+  beforeRemoval(pending: Promise<void>): void {
+    this.#pending = pending;
+  }
+
+  async close(workspace: WorkspaceRetention, reason: string, by = 'session:close'): Promise<void> {
     const { driver, runtimeDirs, workspaces, records, log } = this.#options;
     this.#isClosing = true;
     this.#stopWatching.abort();
     try {
       // The name, because a crash may have come between making the container and recording its id.
       await driver.remove(this.#record.containerId ?? `cloister-${this.id}`, { force: true });
-      this.#execs?.sandboxRemoved('session:close', reason);
+      this.#execs?.sandboxRemoved(by, reason);
     } finally {
       this.link.close(reason);
       await this.#listener?.close();
       await this.#egress?.close();
     }
     await this.#execs?.destroy();
-    this.#oom?.close();
+    this.#kernel?.close();
     await runtimeDirs.removeSlot(this.#record.slot);
+    await this.#pending;
     if (workspace === 'delete') await workspaces.remove(this.#record.workspaceId);
+    else await workspaces.release(this.#record.workspaceId);
     await records.remove(this.id);
     log.info({ sandboxId: this.id, reason, workspace }, 'sandbox closed');
   }
@@ -172,11 +222,27 @@ export class ContainerSandbox implements RunningSandbox {
     return this.#save(life);
   }
 
+  async pause(): Promise<void> {
+    const { driver } = this.#options;
+    await this.link.stopClocks();
+    try {
+      await driver.pause(`cloister-${this.id}`);
+    } catch (error) {
+      this.link.startClocks();
+      throw error;
+    }
+  }
+
+  async resume(): Promise<void> {
+    await this.#options.driver.unpause(`cloister-${this.id}`);
+    this.link.startClocks();
+  }
+
   async detach(): Promise<void> {
     this.#isClosing = true;
     this.#stopWatching.abort();
     await this.#execs?.close();
-    this.#oom?.close();
+    this.#kernel?.close();
     await this.#listener?.close();
     await this.#egress?.close();
     this.link.detach();
@@ -184,21 +250,23 @@ export class ContainerSandbox implements RunningSandbox {
 
   async setPolicy(policy: GrantedPolicy): Promise<void> {
     await this.#save({ policy });
-    this.#egress?.setPolicy(policy.egress);
+    await this.#egress?.setPolicy(policy.egress);
   }
 
   /** Without network in the profile there is no socket, and nothing that a policy could open. */
   async #openEgress(): Promise<void> {
-    const { egress, runtimeDirs, clock, onEgress, onAsk } = this.#options;
+    const { egress, runtimeDirs, clock, onEgress, onEgressStarted, onAsk } = this.#options;
     if (this.#record.policy.profile.network === 'none') return;
     this.#egress = await SandboxEgress.open({
       sandboxId: this.id,
       socketPath: join(runtimeDirs.slot(this.#record.slot).dir, 'egress.sock'),
       policy: this.#record.policy.egress,
+      secrets: () => this.#options.secrets.find(this.id)?.headerSecrets() ?? [],
       process: egress,
       clock,
       stateOf: (execId) => this.#execs?.get(execId)?.state ?? null,
-      onDecision: (decision) => onEgress(this.#record, decision),
+      onStarted: (decision, attempt) => onEgressStarted(this.#record, decision, attempt),
+      onDecision: (decision, attempt) => onEgress(this.#record, decision, attempt),
       onAsk: (decision) => onAsk(this.#record, decision),
     });
   }

@@ -2,7 +2,9 @@
 
 import { SandboxError } from '../../client/protocol/errors.ts';
 import type { OpenRequest } from '../../client/protocol/session.ts';
+import { restrictEgress } from '../policy/egress-permissions.ts';
 import { grantEgress, isSameEgress } from '../policy/egress-policy.ts';
+import { isSameRequest } from '../policy/permission-policy.ts';
 import type { Session } from './session.ts';
 
 /** Gives the lease to the client if it may have it; returns the clientId that lost it, or null. */
@@ -26,6 +28,7 @@ export function assertSamePolicy(session: Session, request: OpenRequest): void {
   if (request.runtime !== undefined && request.runtime !== policy.runtime) differing.push('runtime');
   const { workspace } = request;
   if (workspace?.retain !== undefined && workspace.retain !== session.retain) differing.push('workspace.retain');
+  if (workspace?.hostPath !== undefined && workspace.hostPath !== session.hostPath) differing.push('workspace.hostPath');
   if (workspace?.maxBytes !== undefined && workspace.maxBytes !== policy.limits.diskBytes) differing.push('workspace.maxBytes');
   if (request.idleMs !== undefined && request.idleMs !== policy.idleMs) differing.push('idleMs');
   if (request.ttlMs !== undefined && request.ttlMs !== policy.ttlMs) differing.push('ttlMs');
@@ -35,8 +38,11 @@ export function assertSamePolicy(session: Session, request: OpenRequest): void {
     if (value !== undefined && value !== policy.limits[key as keyof typeof policy.limits]) differing.push(`limits.${key}`);
   }
   const profile = { name: policy.profileName, profile: policy.profile };
-  if (request.egress !== undefined && !isSameEgress(grantEgress(request.egress, profile, `join session ${session.session}`), policy.egress))
-    differing.push('egress');
+  const doing = `join session ${session.session}`;
+  const egress =
+    request.egress === undefined ? policy.egress : restrictEgress(grantEgress(request.egress, profile, doing), policy.permissions, doing);
+  if (!isSameEgress(egress, policy.egress)) differing.push('egress');
+  if (request.permissions !== undefined && !isSameRequest(request.permissions, policy.permissions)) differing.push('permissions');
   if (differing.length === 0) return;
   throw new SandboxError('POLICY_INVALID', `Cannot join session ${session.session}: it is open with another ${differing.join(', ')}`, {
     hint: 'Leave these out to join it as it is, or close it first.',

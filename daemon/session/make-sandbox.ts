@@ -13,7 +13,21 @@ export interface MakeOptions {
 }
 
 export async function makeSandbox(options: MakeOptions, order: SandboxOrder, signal: AbortSignal): Promise<RunningSandbox> {
-  const { maker, audit, log } = options;
+  return onRecord(options, order, 'cold', signal, () => options.maker.make(order, signal));
+}
+
+/** null: the spare was no good any more, and nothing of it is left. */
+export async function claimSpare(options: MakeOptions, order: SandboxOrder, signal: AbortSignal): Promise<RunningSandbox | null> {
+  return onRecord(options, order, 'warm', signal, () => options.maker.claim(order, signal));
+}
+
+async function onRecord<T extends RunningSandbox | null>(
+  { audit, log }: MakeOptions,
+  order: SandboxOrder,
+  startKind: 'warm' | 'cold',
+  signal: AbortSignal,
+  begin: () => Promise<T>,
+): Promise<T> {
   const identity = {
     tenant: order.tenant,
     session: order.session,
@@ -21,21 +35,24 @@ export async function makeSandbox(options: MakeOptions, order: SandboxOrder, sig
     policySha256: order.policy.sha256,
     labels: order.labels,
   };
-  let sandbox: RunningSandbox | null = null;
+  let sandbox: T | null = null;
   try {
     if (signal.aborted) throw stopping(order);
-    sandbox = await maker.make(order, signal);
-    audit.append({ kind: 'sandbox.open', ...identity, outcome: 'done', receipt: sandbox.receipt });
+    sandbox = await begin();
+    if (sandbox !== null) audit.append({ kind: 'sandbox.open', ...identity, outcome: 'done', startKind, receipt: sandbox.receipt });
     return sandbox;
   } catch (cause) {
     const error = signal.aborted && !SandboxError.is(cause) ? stopping(order) : cause;
-    recordAnyway(options, {
-      kind: 'sandbox.open',
-      ...identity,
-      outcome: 'failed',
-      code: SandboxError.is(error) ? error.code : 'INTERNAL',
-      message: String(error),
-    });
+    recordAnyway(
+      { audit, log },
+      {
+        kind: 'sandbox.open',
+        ...identity,
+        outcome: 'failed',
+        code: SandboxError.is(error) ? error.code : 'INTERNAL',
+        message: String(error),
+      },
+    );
     log.warn({ ...identity, err: error }, 'sandbox not opened');
     await sandbox
       ?.close('keep', 'its opening could not be recorded')

@@ -19,6 +19,12 @@ export class OpenedRoles {
     this.#roles.set(id, roles.add(role));
   }
 
+  /** As its controller, and nothing else. */
+  holdsOnly(id: SandboxId): boolean {
+    const roles = this.#roles.get(id);
+    return this.#roles.size === 1 && roles?.size === 1 && roles.has('controller');
+  }
+
   /** True: it was opened here. */
   forget(id: SandboxId): boolean {
     return this.#roles.delete(id);

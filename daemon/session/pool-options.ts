@@ -19,6 +19,8 @@ export interface PoolOptions {
   readonly ttlMs: number | null;
   readonly sweepMs: number;
   readonly leaseGraceMs: number;
+  /** Idle for that long a sandbox is paused; null: never. */
+  readonly pauseIdleMs: number | null;
   readonly creating: number;
   /** Told of every session that ended. */
   readonly onEnded: (session: Session, reason: string) => void;

@@ -21,6 +21,8 @@ export class Quotas {
   readonly #host: Ceiling;
   readonly #tenants = new Map<TenantName, Usage>();
   readonly #total: Usage = zero();
+  /** Of spares, which are nobody's: they make room for whoever needs it. */
+  readonly #spares: Usage = zero();
 
   constructor(options: { readonly perTenant: Ceiling; readonly host: Ceiling }) {
     this.#perTenant = options.perTenant;
@@ -54,15 +56,39 @@ export class Quotas {
     add(used, wanted, 1);
     add(this.#total, wanted, 1);
     this.#tenants.set(tenant, used);
-    let isHeld = true;
-    return () => {
-      if (!isHeld) return;
-      isHeld = false;
+    return once(() => {
       add(used, wanted, -1);
       add(this.#total, wanted, -1);
       if (used.sandboxes === 0) this.#tenants.delete(tenant);
-    };
+    });
   }
+
+  /** Counts a spare in if the host has room for it; no tenant is ever refused because of one. */
+  holdSpare(limits: Limits): (() => void) | null {
+    const wanted = usageOf(limits);
+    if (exceeded(this.#all, wanted, this.#host) !== null) return null;
+    add(this.#spares, wanted, 1);
+    return once(() => add(this.#spares, wanted, -1));
+  }
+
+  /** With the spares more is in use than the host's ceilings allow. */
+  get isCrowded(): boolean {
+    return exceeded(this.#all, zero(), this.#host) !== null;
+  }
+
+  get #all(): Usage {
+    const all = { ...this.#total };
+    add(all, this.#spares, 1);
+    return all;
+  }
+}
+
+function once(release: () => void): () => void {
+  let isHeld = true;
+  return () => {
+    if (isHeld) release();
+    isHeld = false;
+  };
 }
 
 const zero = (): Usage => ({ sandboxes: 0, memoryBytes: 0, cpus: 0, diskBytes: 0, execs: 0 });

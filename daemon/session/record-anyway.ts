@@ -5,7 +5,7 @@ import type { Log } from '../observe/log.ts';
 
 export function recordAnyway({ audit, log }: { readonly audit: AuditLog; readonly log: Log }, entry: AuditEntry): void {
   try {
-    audit.append(entry);
+    audit.append(entry, 'over');
   } catch (error) {
     log.error({ err: error, entry }, 'audit record not written');
   }

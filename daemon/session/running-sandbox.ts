@@ -25,12 +25,15 @@ export interface RunningSandbox {
   dial(port: number, signal?: AbortSignal): Promise<Duplex>;
   /** Resolves with the cause once the sandbox has died by itself; never after close. */
   readonly died: Promise<string>;
-  /** Ends everything in it, removes container, mounts and sockets; then the workspace if asked. Idempotent. */
-  close(workspace: WorkspaceRetention, reason: string): Promise<void>;
+  /** Ends everything in it, removes container, mounts and sockets; then the workspace if asked. `by` ended its commands. Idempotent. */
+  close(workspace: WorkspaceRetention, reason: string, by?: string): Promise<void>;
   /** Remembers how long it may live, for the next daemon. */
   saveLife(life: { readonly expiresAtMs: number | null; readonly idleMs: number }): Promise<void>;
   /** Another policy from now on, for the next daemon as well; only its egress may differ. */
   setPolicy(policy: GrantedPolicy): Promise<void>;
+  /** Everything in it stands still and answers nothing, its time limits too. */
+  pause(): Promise<void>;
+  resume(): Promise<void>;
   /** Leaves the container to the next daemon. */
   detach(): Promise<void>;
 }
@@ -40,6 +43,8 @@ export interface SandboxOrder {
   readonly tenant: TenantName;
   readonly session: SessionName;
   readonly workspaceName: string;
+  /** A directory of the host as workspace. */
+  readonly hostPath?: string | undefined;
   readonly policy: GrantedPolicy;
   readonly labels: Labels;
   readonly env: Readonly<Record<string, string>>;
@@ -55,8 +60,16 @@ export interface AdoptedSandbox {
 }
 
 export interface SandboxMaker {
+  /** Keeps a spare that fits for the order, which from then on has its id; null: there is none, it is made from nothing. */
+  reserve(order: Omit<SandboxOrder, 'id'>): SandboxId | null;
+  /** Hands out the spare that was reserved, with a receipt that matches the policy; null: it was no good and nothing is left of it. */
+  claim(order: SandboxOrder, signal: AbortSignal): Promise<RunningSandbox | null>;
   /** A started sandbox whose receipt matches the policy, or an error and nothing left behind. */
   make(order: SandboxOrder, signal: AbortSignal): Promise<RunningSandbox>;
   /** Sandboxes of an earlier daemon that still live; ends and removes what is left of the others. */
   adopt(): Promise<readonly AdoptedSandbox[]>;
+  /** Begins to keep spares; after what an earlier daemon left has been seen to. */
+  start(): void;
+  /** Ends what it keeps for orders to come. */
+  stop(): Promise<void>;
 }

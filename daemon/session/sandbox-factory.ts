@@ -1,198 +1,130 @@
-// Makes sandboxes out of containers: workspace, slot, control socket, container, receipt, in this order, and takes
-// everything back in reverse when a step fails. Owns the order; each part owns itself.
+// Makes sandboxes for orders: from a spare if there is one that fits, else from nothing. Owns which record a sandbox begins
+// with and what its workspace is; containers are container-maker.ts's, spares are spare-pool.ts's.
 
-import type { KeyObject } from 'node:crypto';
-import { SandboxError } from '../../client/protocol/errors.ts';
-import type { EgressDecision } from '../../client/protocol/exec.ts';
-import type { ContainerDriver, ImageDetails } from '../container/driver.ts';
-import { type SandboxGrant, type SeccompProfile, shmBytesFor } from '../container/grant.ts';
-import { takeReceipt } from '../container/receipt.ts';
-import { signReceipt } from '../container/receipt-signature.ts';
-import { loadSeccompProfile } from '../container/seccomp-profile.ts';
-import { sandboxEtcFiles } from '../container/spec-etc-files.ts';
-import { containerSpec } from '../container/spec.ts';
-import type { EgressProcess } from '../egress/egress-process.ts';
-import type { SpoolStore } from '../exec/spool-store.ts';
+import type { ImageDetails } from '../container/driver.ts';
+import type { SandboxId } from '../../client/protocol/names.ts';
 import { newNonces } from '../link/control-listener.ts';
-import type { Clock } from '../observe/clock.ts';
-import type { Log } from '../observe/log.ts';
-import type { RuntimeDirs } from '../workspace/runtime-dirs.ts';
-import type { WorkspaceKeeper } from '../workspace/workspace-keeper.ts';
+import type { GrantedPolicy } from '../policy/grant-policy.ts';
+import type { WorkspaceRecord } from '../workspace/workspace-records.ts';
 import { adoptSandboxes } from './adoption.ts';
 import { baseEnv } from './base-env.ts';
-import type { Confirmation } from './confirmations.ts';
-import { ContainerSandbox } from './container-sandbox.ts';
-import { probeShell } from './probe-shell.ts';
+import { ContainerMaker, type ContainerMakerOptions } from './container-maker.ts';
+import type { Quotas } from './quota.ts';
 import type { AdoptedSandbox, RunningSandbox, SandboxMaker, SandboxOrder } from './running-sandbox.ts';
-import type { SandboxRecord, SandboxRecords } from './sandbox-record.ts';
+import { newSandboxId } from './sandbox-id.ts';
+import type { SandboxRecord } from './sandbox-record.ts';
+import { SparePool, type Target } from './spare-pool.ts';
+import { SpareSandbox } from './spare-sandbox.ts';
 
-const START_LIMIT_MS = 20_000;
-
-export interface SandboxFactoryOptions {
-  readonly driver: ContainerDriver;
-  readonly instanceId: string;
-  readonly stateDir: string;
-  readonly seccompDir: string;
-  readonly runtimeDirs: RuntimeDirs;
-  readonly workspaces: WorkspaceKeeper;
-  readonly records: SandboxRecords;
-  readonly spools: SpoolStore;
-  readonly egress: EgressProcess;
-  readonly onEgress: (record: SandboxRecord, decision: EgressDecision) => void;
-  readonly onAsk: (record: SandboxRecord, decision: EgressDecision) => Promise<Confirmation>;
-  readonly receiptKey: KeyObject;
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly daemonVersion: string;
+export interface SandboxFactoryOptions extends ContainerMakerOptions {
+  readonly quotas: Quotas;
+  /** A tenant's workspaces together have a limit. */
+  readonly isStorageLimited: boolean;
+  /** Which spares to keep. */
+  readonly spares: () => readonly Target[];
 }
+
+type Beginning = Pick<
+  SandboxRecord,
+  'id' | 'tenant' | 'session' | 'workspaceName' | 'policy' | 'labels' | 'env' | 'retain' | 'createdAtMs' | 'expiresAtMs' | 'idleMs'
+>;
 
 export class SandboxFactory implements SandboxMaker {
   readonly #options: SandboxFactoryOptions;
-  /** Image id -> shell; bounded by the operator's allowlist. */
-  readonly #shells = new Map<string, 'bash' | 'sh'>();
-
-  /** Seccomp profiles by name; the configuration's schema bounds the names. */
-  readonly #profiles = new Map<string, SeccompProfile>();
+  readonly #maker: ContainerMaker;
+  readonly #spares: SparePool<SpareSandbox>;
+  /** Being made for somebody. */
+  #making = 0;
 
   constructor(options: SandboxFactoryOptions) {
     this.#options = options;
+    this.#maker = new ContainerMaker(options);
+    this.#spares = new SparePool({
+      targets: options.spares,
+      make: (target, signal) => this.#makeSpare(target.policy, signal),
+      hold: (policy) => options.quotas.holdSpare(policy.limits),
+      isBusy: () => this.#making > 0,
+      clock: options.clock,
+      log: options.log,
+    });
   }
 
-  async make(order: SandboxOrder, signal: AbortSignal): Promise<RunningSandbox> {
-    const { driver, workspaces, records, runtimeDirs } = this.#options;
-    signal.throwIfAborted();
-    const image = await this.#image(order);
-    const hasQuota = workspaces.store.kind === 'btrfs';
-    const workspace = await workspaces.claim({
-      tenant: order.tenant,
-      name: order.workspaceName,
-      retain: order.retain,
-      maxBytes: hasQuota ? order.policy.limits.diskBytes : null,
-    });
-    const { uid, gid } = workspace.record;
-    const nonces = newNonces();
-    const slot = order.id.slice('sb_'.length);
-    const record: SandboxRecord = {
-      version: 1,
-      id: order.id,
-      tenant: order.tenant,
-      session: order.session,
-      workspaceName: order.workspaceName,
-      workspaceId: workspace.record.id,
-      policy: order.policy,
-      labels: order.labels,
-      env: { ...order.env },
-      baseEnv: baseEnv(image.env),
-      retain: order.retain,
-      createdAtMs: order.createdAtMs,
-      expiresAtMs: order.expiresAtMs,
-      idleMs: order.idleMs,
-      uid,
-      gid,
-      slot,
-      nonces,
-      containerId: null,
-      shell: 'sh',
-      receipt: null,
-    };
-    const sandbox = new ContainerSandbox({ ...this.#options, record });
+  reserve(order: Omit<SandboxOrder, 'id'>): SandboxId | null {
+    // Its files are there already, under the uid they belong to.
+    if (order.hostPath !== undefined || this.#options.workspaces.has(order.tenant, order.workspaceName)) return null;
+    return this.#spares.reserve((spare) => spare.fits(order));
+  }
+
+  async claim(order: SandboxOrder, signal: AbortSignal): Promise<RunningSandbox | null> {
+    const spare = this.#spares.take(order.id);
+    if (spare === null) return null;
     try {
-      await records.save(record);
-      await runtimeDirs.createSlot(slot, { uid, gid, files: etcFiles({ uid, gid }), nonce: Buffer.from(nonces.current, 'hex') });
-      await sandbox.listen();
-      const grant = await this.#grant(order, record, image);
-      const containerId = await driver.createContainer(containerSpec(grant), `cloister-${order.id}`, { signal });
-      sandbox.created(containerId);
-      // Nothing of the tenant's runs before the receipt, so its quota can be read while the engine starts the container.
-      const [diskQuota] = await Promise.all([
-        workspaces.store.quota(workspace.record.id),
-        driver.start(containerId, { signal }).then(() => sandbox.link.waitUntilUp({ timeoutMs: START_LIMIT_MS, signal })),
-      ]);
-      const receipt = await takeReceipt({
-        driver,
-        containerId,
-        grant,
-        initReport: await sandbox.link.report(),
-        diskQuota,
-        sign: (receipt) => signReceipt(receipt, this.#options.receiptKey),
-        clock: this.#options.clock,
-        daemonVersion: this.#options.daemonVersion,
-      });
-      const shell = this.#shells.get(image.id) ?? (await probeShell(sandbox.link));
-      this.#shells.set(image.id, shell);
-      await sandbox.ready(receipt, shell);
-      return sandbox;
+      signal.throwIfAborted();
+      return await spare.claim(order, signal);
     } catch (error) {
-      // A workspace made for this sandbox alone goes with it; an older one is somebody's files.
-      await sandbox
-        .close(workspace.isNew ? 'delete' : 'keep', 'it could not be started')
-        .catch((cause: unknown) => this.#options.log.error({ sandboxId: order.id, err: cause }, 'half-made sandbox not removed'));
-      throw error;
+      this.#options.log.warn({ sandboxId: order.id, err: error }, 'spare not handed out');
+      await spare.discard('it could not be handed out');
+      signal.throwIfAborted();
+      return null;
     }
   }
 
-  adopt(): Promise<readonly AdoptedSandbox[]> {
-    return adoptSandboxes(this.#options);
+  async make(order: SandboxOrder, signal: AbortSignal): Promise<RunningSandbox> {
+    const { workspaces, quotas } = this.#options;
+    signal.throwIfAborted();
+    this.#making += 1;
+    try {
+      const { policy, tenant, workspaceName: name, retain, hostPath } = order;
+      const image = await this.#maker.image(policy, `open session ${order.session}`);
+      await this.#spares.giveUpWhile(() => quotas.isCrowded);
+      const maxBytes = workspaces.store.kind === 'btrfs' ? policy.limits.diskBytes : null;
+      const workspace = await workspaces.claim({ tenant, name, retain, maxBytes, hostPath });
+      const record = newRecord({ ...order, env: { ...order.env } }, workspace.record, image);
+      // A workspace made for this sandbox alone goes with it; an older one is somebody's files.
+      return (await this.#maker.make(record, image, workspace.isNew ? 'delete' : 'keep', signal)).sandbox;
+    } finally {
+      this.#making -= 1;
+    }
   }
 
-  async #image(order: SandboxOrder): Promise<ImageDetails> {
-    const image = await this.#options.driver.inspectImage(order.policy.imageReference);
-    if (image === null)
-      throw new SandboxError(
-        'IMAGE_NOT_ALLOWED',
-        `Cannot open session ${order.session}: image ${order.policy.imageName} is not in the engine`,
-        { hint: 'An operator adds it to the engine again, or runs npm run setup.' },
-      );
-    if (image.volumes.length > 0)
-      throw new SandboxError(
-        'IMAGE_NOT_ALLOWED',
-        `Cannot open session ${order.session}: image ${order.policy.imageName} declares volumes (${image.volumes.join(', ')}), which no sandbox may have`,
-      );
-    return image;
+  async adopt(): Promise<readonly AdoptedSandbox[]> {
+    const adopted = await adoptSandboxes(this.#options);
+    await this.#options.workspaces.removeSpares();
+    return adopted;
   }
 
-  /** Read and checked once: the file belongs to the package, which does not change under a running daemon. */
-  async #seccomp(name: string): Promise<SeccompProfile> {
-    const profile = this.#profiles.get(name) ?? (await loadSeccompProfile({ directory: this.#options.seccompDir, name }));
-    this.#profiles.set(name, profile);
-    return profile;
+  start(): void {
+    this.#spares.start();
   }
 
-  async #grant(order: SandboxOrder, record: SandboxRecord, image: ImageDetails): Promise<SandboxGrant> {
-    const { workspaces, runtimeDirs, instanceId } = this.#options;
-    const { policy } = order;
-    const { store } = workspaces;
-    const { memoryBytes, cpus, pids, tmpBytes, diskBytes } = policy.limits;
-    const isWorkspaceReadonly = policy.profile.workspace === 'ro';
-    return {
-      sandboxId: order.id,
-      instanceId,
-      tenant: order.tenant,
-      session: order.session,
-      image: { name: policy.imageName, id: image.id },
-      runtime: policy.runtime,
-      profile: { name: policy.profileName, isWorkspaceReadonly, seccomp: await this.#seccomp(policy.profile.seccomp) },
-      uid: record.uid,
-      gid: record.gid,
-      limits: {
-        memoryBytes,
-        cpus,
-        pids,
-        tmpBytes,
-        diskBytes: store.kind === 'btrfs' ? diskBytes : null,
-        shmBytes: shmBytesFor(memoryBytes),
-      },
-      paths: {
-        runDir: runtimeDirs.slot(record.slot).source,
-        initPath: runtimeDirs.initSource,
-        workspacePath: isWorkspaceReadonly ? store.readonlyPath(record.workspaceId) : store.path(record.workspaceId),
-      },
-      workspace: { name: order.workspaceName, store: store.kind, quota: store.kind === 'btrfs' ? 'hard' : 'none' },
-      policySha256: policy.sha256,
-      labels: {},
-    };
+  stop(): Promise<void> {
+    return this.#spares.stop();
+  }
+
+  async #makeSpare(policy: GrantedPolicy, signal: AbortSignal): Promise<SpareSandbox> {
+    const { workspaces, clock } = this.#options;
+    const image = await this.#maker.image(policy, 'keep a spare');
+    const workspace = await workspaces.makeSpare(workspaces.store.kind === 'btrfs' ? policy.limits.diskBytes : null);
+    const nobodys = { tenant: null, session: null, workspaceName: '', labels: {}, env: {}, retain: 'delete' as const };
+    const life = { createdAtMs: clock.now(), expiresAtMs: null, idleMs: policy.idleMs };
+    const record = newRecord({ id: newSandboxId(), policy, ...nobodys, ...life }, workspace, image);
+    const made = await this.#maker.make(record, image, 'delete', signal);
+    return new SpareSandbox(made, { ...this.#options, maker: this.#maker });
   }
 }
 
-const etcFiles = (identity: { uid: number; gid: number }): Record<string, string> =>
-  Object.fromEntries(Object.entries(sandboxEtcFiles(identity)).map(([name, text]) => [`etc/${name}`, text]));
+function newRecord(beginning: Beginning, workspace: WorkspaceRecord, image: ImageDetails): SandboxRecord {
+  return {
+    version: 1,
+    ...beginning,
+    workspaceId: workspace.id,
+    baseEnv: baseEnv(image.env),
+    uid: workspace.uid,
+    gid: workspace.gid,
+    slot: beginning.id.slice('sb_'.length),
+    nonces: newNonces(),
+    containerId: null,
+    shell: 'sh',
+    receipt: null,
+  };
+}

@@ -7,8 +7,9 @@ import { Limits } from '../../client/protocol/limits.ts';
 import { Labels, SandboxId, SessionName, TenantName } from '../../client/protocol/names.ts';
 import { Receipt } from '../../client/protocol/receipt.ts';
 import { WorkspaceRetention } from '../../client/protocol/session.ts';
-import { readJsonFile, writeFileAtomic } from '../observe/atomic-file.ts';
+import { readJsonFile, removeTemporaries, writeFileAtomic } from '../observe/atomic-file.ts';
 import { GrantedEgress, NO_EGRESS } from '../policy/egress-policy.ts';
+import { GrantedPermissions, NO_PERMISSIONS } from '../policy/permission-policy.ts';
 import { Profile } from '../policy/profiles.ts';
 
 const Policy = z.strictObject({
@@ -21,16 +22,21 @@ const Policy = z.strictObject({
   idleMs: z.number(),
   ttlMs: z.number().nullable(),
   egress: GrantedEgress.default(NO_EGRESS),
+  permissions: GrantedPermissions.default(NO_PERMISSIONS),
   sha256: z.string(),
 });
 
-export const SandboxRecord = z.strictObject({
+const Fields = z.strictObject({
   version: z.literal(1),
   id: SandboxId,
-  tenant: TenantName,
-  session: SessionName,
+  /** null, like the session, while it is a spare: nobody's yet. */
+  tenant: TenantName.nullable(),
+  session: SessionName.nullable(),
+  /** Empty while it is a spare. */
   workspaceName: z.string(),
   workspaceId: z.string(),
+  /** Of a workspace that is a directory of the host. */
+  hostPath: z.string().optional(),
   policy: Policy,
   labels: Labels,
   env: z.record(z.string(), z.string()),
@@ -50,6 +56,10 @@ export const SandboxRecord = z.strictObject({
   /** null until the sandbox was handed out. */
   receipt: Receipt.nullable(),
 });
+export const SandboxRecord = Fields.refine(
+  ({ tenant, session }) => (tenant === null) === (session === null),
+  'tenant and session go together',
+);
 export type SandboxRecord = z.infer<typeof SandboxRecord>;
 
 export class SandboxRecords {
@@ -62,6 +72,7 @@ export class SandboxRecords {
   static async open(stateDir: string): Promise<SandboxRecords> {
     const directory = join(stateDir, 'sandboxes');
     await mkdir(directory, { recursive: true, mode: 0o700 });
+    await removeTemporaries(directory);
     return new SandboxRecords(directory);
   }
 

@@ -6,8 +6,10 @@ import type { Labels, SandboxId, SessionName, TenantName } from '../../client/pr
 import type { OpenResult, SandboxInfo, SessionRole, WorkspaceRetention } from '../../client/protocol/session.ts';
 import type { Clock } from '../observe/clock.ts';
 import type { GrantedPolicy } from '../policy/grant-policy.ts';
+import { PauseSwitch } from './pause-switch.ts';
 import type { RunningSandbox } from './running-sandbox.ts';
 
+export type StartKind = 'warm' | 'cold';
 export type SessionState = 'starting' | 'running' | 'closing' | 'failed' | 'closed';
 
 export interface SessionOptions {
@@ -17,6 +19,7 @@ export interface SessionOptions {
   readonly policy: GrantedPolicy;
   readonly labels: Labels;
   readonly workspaceName: string;
+  readonly hostPath?: string | undefined;
   readonly env: Readonly<Record<string, string>>;
   readonly retain: WorkspaceRetention;
   readonly createdAtMs: number;
@@ -32,6 +35,8 @@ export class Session {
   policy: GrantedPolicy;
   readonly labels: Labels;
   readonly workspaceName: string;
+  /** Its workspace, if that is a directory of the host. */
+  readonly hostPath: string | undefined;
   /** What its commands start with, as it was asked for. */
   readonly env: Readonly<Record<string, string>>;
   readonly createdAtMs: number;
@@ -46,6 +51,8 @@ export class Session {
   readonly #clock: Clock;
   #state: SessionState = 'starting';
   #sandbox: RunningSandbox | null = null;
+  #startKind: StartKind = 'cold';
+  #pauses: PauseSwitch | null = null;
   #callsInFlight = 0;
   /** Exec id -> cancels its end; bounded by limits.execs. */
   readonly #unclaimed = new Map<string, () => void>();
@@ -58,6 +65,7 @@ export class Session {
     this.policy = options.policy;
     this.labels = options.labels;
     this.workspaceName = options.workspaceName;
+    this.hostPath = options.hostPath;
     this.env = options.env;
     this.createdAtMs = options.createdAtMs;
     this.retain = options.retain;
@@ -75,9 +83,16 @@ export class Session {
     return this.#state === 'starting' || this.#callsInFlight > 0 || (this.#sandbox?.execs.runningCount ?? 0) > 0;
   }
 
-  started(sandbox: RunningSandbox): void {
+  started(sandbox: RunningSandbox, startKind: StartKind): void {
     this.#sandbox = sandbox;
+    this.#pauses = new PauseSwitch(sandbox);
+    this.#startKind = startKind;
     this.#state = 'running';
+  }
+
+  /** Its sandbox is ended and will be started again; until then calls are told that it is starting. */
+  restarting(): void {
+    this.#state = 'starting';
   }
 
   /** The sandbox, for a call; SESSION_EXPIRED or SANDBOX_FAILED once it is gone. */
@@ -96,17 +111,41 @@ export class Session {
     return this.#sandbox;
   }
 
-  /** Runs a call as work in flight: the session is neither idle nor evicted meanwhile. */
+  /** Runs a call as work in flight: the session is neither idle nor evicted meanwhile, and a paused sandbox is resumed for it. */
   async use<T>(call: (sandbox: RunningSandbox) => Promise<T>): Promise<T> {
     const sandbox = this.sandbox();
     this.#callsInFlight += 1;
     this.lastUsedAtMs = this.#clock.now();
     try {
+      if (this.#pauses?.isRunning === false) await this.#pauses.resume();
       return await call(sandbox);
     } finally {
       this.#callsInFlight -= 1;
       this.lastUsedAtMs = this.#clock.now();
     }
+  }
+
+  /** Stops everything in it until the next call. Without force only where nothing runs. */
+  async pause({ isForced }: { readonly isForced: boolean }): Promise<void> {
+    const { execs } = this.sandbox();
+    if (!isForced && (execs.runningCount > 0 || this.#callsInFlight > 0))
+      throw new SandboxError(
+        'SESSION_BUSY',
+        `Cannot pause sandbox ${this.id}: ${execs.runningCount} commands and ${this.#callsInFlight} calls are under way`,
+        { hint: 'Wait for them, or pass force: true; they then stand still, and their time limits with them.' },
+      );
+    await this.#pauses?.pause();
+  }
+
+  async resume(): Promise<void> {
+    this.sandbox();
+    await this.#pauses?.resume();
+    this.lastUsedAtMs = this.#clock.now();
+  }
+
+  /** It has nothing to do and has had nothing for that long. */
+  isPauseDue(nowMs: number, pauseIdleMs: number): boolean {
+    return this.#state === 'running' && this.#pauses?.isRunning === true && !this.isBusy && nowMs - this.lastUsedAtMs >= pauseIdleMs;
   }
 
   /** New limits of life, counted from now; they hold under the next daemon as well. */
@@ -174,7 +213,7 @@ export class Session {
       id: this.id,
       tenant: this.tenant,
       session: this.session,
-      state: this.#state === 'closed' ? 'closing' : this.#state,
+      state: this.#state === 'closed' ? 'closing' : this.#state === 'running' && this.#pauses?.isPaused === true ? 'paused' : this.#state,
       profile: this.policy.profileName,
       image: this.policy.imageName,
       runtime: this.policy.runtime,
@@ -195,7 +234,7 @@ export class Session {
       session: this.session,
       tenant: this.tenant,
       created,
-      startKind: created ? 'cold' : 'attached',
+      startKind: created ? this.#startKind : 'attached',
       role,
       limits: this.policy.limits,
       expiresAt: this.expiresAtMs === null ? null : new Date(this.expiresAtMs).toISOString(),
