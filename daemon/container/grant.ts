@@ -1,5 +1,6 @@
 // What a sandbox was granted, as plain data: the one input of spec.ts, which asks the engine for it, and of the
-// receipt, which checks that the kernel enforces it. Decides nothing and touches nothing.
+// receipt, which checks that the kernel enforces it. Decides nothing and touches nothing, and knows no tenant: a container
+// is nobody's until a record says whose it is.
 
 /** A seccomp profile as it is sent to the engine. */
 export interface SeccompProfile {
@@ -43,8 +44,6 @@ export interface SandboxGrant {
   readonly sandboxId: string;
   /** Which daemon's sandbox this is; several daemons may share an engine. */
   readonly instanceId: string;
-  readonly tenant: string;
-  readonly session: string;
   /** `id` is the engine's content id, `sha256:...`. */
   readonly image: { readonly name: string; readonly id: string };
   /** Name of an engine runtime, for example `runc`. */
@@ -67,3 +66,9 @@ const MAX_SHM_BYTES = 64 * MEBIBYTE;
 /** Size of /dev/shm for a sandbox of that much memory, not for callers to choose: an eighth of it, at most 64 MiB. */
 export const shmBytesFor = (memoryBytes: number): number =>
   Math.min(MAX_SHM_BYTES, Math.max(1, Math.floor(memoryBytes / 8 / MEBIBYTE)) * MEBIBYTE);
+
+/** A quarter of the engine's default weight per processor: the host's own services come first. */
+const CPU_SHARES_PER_CPU = 256;
+const MIN_CPU_SHARES = 2;
+
+export const cpuSharesFor = (cpus: number): number => Math.max(MIN_CPU_SHARES, Math.round(cpus * CPU_SHARES_PER_CPU));

@@ -1,5 +1,5 @@
 // The limits that a container's cgroup holds, for cgroup v1, v2 and the hybrid layout. Reads only.
-import { access, readFile } from 'node:fs/promises';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 export interface CgroupLimits {
@@ -27,24 +27,24 @@ const V1_UNLIMITED = 2 ** 62;
 
 export async function readCgroupLimits(options: CgroupReadOptions): Promise<CgroupLimits> {
   const { cgroupRoot } = options;
-  const isUnified = await access(join(cgroupRoot, 'cgroup.controllers')).then(
-    () => true,
-    () => false,
-  );
-  const swaps = await readFile(join(options.procRoot, 'swaps'), 'utf8').catch(() => '');
+  const isUnified = existsSync(join(cgroupRoot, 'cgroup.controllers'));
+  const swaps = await readText(join(options.procRoot, 'swaps')).catch(() => '');
   const hostHasSwap = swaps.trim().split('\n').length > 1;
   return { ...(isUnified ? await readUnified(options) : await readSplit(options)), hostHasSwap };
 }
+
+/** At once: see kernel-view.ts. */
+const readText = async (path: string): Promise<string> => readFileSync(path, 'utf8');
 
 type Limits = Omit<CgroupLimits, 'hostHasSwap'>;
 
 async function readUnified({ cgroupText, cgroupRoot }: CgroupReadOptions): Promise<Limits> {
   const directory = join(cgroupRoot, pathOf(cgroupText, ''));
   const [memory, swap, pids, cpu] = await Promise.all([
-    readFile(join(directory, 'memory.max'), 'utf8'),
-    readFile(join(directory, 'memory.swap.max'), 'utf8').catch(() => undefined),
-    readFile(join(directory, 'pids.max'), 'utf8'),
-    readFile(join(directory, 'cpu.max'), 'utf8'),
+    readText(join(directory, 'memory.max')),
+    readText(join(directory, 'memory.swap.max')).catch(() => undefined),
+    readText(join(directory, 'pids.max')),
+    readText(join(directory, 'cpu.max')),
   ]);
   const [quota, period] = cpu.trim().split(' ');
   return {
@@ -59,7 +59,7 @@ async function readUnified({ cgroupText, cgroupRoot }: CgroupReadOptions): Promi
 async function readSplit({ cgroupText, cgroupRoot }: CgroupReadOptions): Promise<Limits> {
   // Async, so that a missing controller rejects its own reading and leaves no other one unobserved.
   const read = async (controller: string, file: string): Promise<string> =>
-    await readFile(join(cgroupRoot, controller, pathOf(cgroupText, controller), file), 'utf8');
+    await readText(join(cgroupRoot, controller, pathOf(cgroupText, controller), file));
   const [memoryText, withSwap, pids, quota, period] = await Promise.all([
     read('memory', 'memory.limit_in_bytes'),
     read('memory', 'memory.memsw.limit_in_bytes').catch(() => undefined),

@@ -1,6 +1,6 @@
 // What the host's kernel says about a container's PID 1, read from /proc and the cgroup file systems. Reads and parses;
 // judges nothing and knows nothing of what was granted.
-import { readFile, readlink, stat } from 'node:fs/promises';
+import { readFileSync, readlinkSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { SandboxError } from '../../client/protocol/errors.ts';
 import { readCgroupLimits, type CgroupLimits } from './kernel-view-cgroup.ts';
@@ -45,7 +45,8 @@ export interface KernelViewOptions {
 export async function readKernelView(options: KernelViewOptions): Promise<KernelView> {
   const { pid, containerId, procRoot = '/proc', cgroupRoot = '/sys/fs/cgroup' } = options;
   const base = join(procRoot, String(pid));
-  const text = async (name: string): Promise<string> => readFile(join(base, name), 'utf8');
+  // At once and not through the thread pool: the kernel answers from memory, and a hundred hops cost more than they free.
+  const text = async (name: string): Promise<string> => readFileSync(join(base, name), 'utf8');
   try {
     // A process id is used again after its process ends: it is checked before and after everything else is read.
     const cgroupText = requireContainer(await text('cgroup'), options);
@@ -129,13 +130,15 @@ const orEmpty = (reading: Promise<string>): Promise<string> =>
     throw error;
   });
 
+const link = async (path: string): Promise<string> => readlinkSync(path);
+
 async function namespacesOf(base: string): Promise<Record<string, string>> {
-  const pairs = await Promise.all(NAMESPACES.map(async (kind) => [kind, await orEmpty(readlink(join(base, 'ns', kind)))] as const));
+  const pairs = await Promise.all(NAMESPACES.map(async (kind) => [kind, await orEmpty(link(join(base, 'ns', kind)))] as const));
   return Object.fromEntries(pairs.filter(([, value]) => value !== ''));
 }
 
 async function identity(path: string): Promise<string> {
-  const { dev, ino } = await stat(path, { bigint: true });
+  const { dev, ino } = statSync(path, { bigint: true });
   return `${dev}:${ino}`;
 }
 

@@ -64,7 +64,7 @@ function compareNamespaces({ namespaces, ownNamespaces }: KernelView): Differenc
   ];
 }
 
-function compareNetwork({ interfaces, routes, ipv6AddressDevices }: KernelView): Difference[] {
+export function compareNetwork({ interfaces, routes, ipv6AddressDevices }: KernelView): Difference[] {
   const silent = ({ name, bytes }: { name: string; bytes: number }): boolean => FALLBACK_DEVICES.includes(name) && bytes === 0;
   return [
     ...compare(
@@ -97,7 +97,7 @@ function compareRlimits({ limits }: KernelView): Difference[] {
   ];
 }
 
-function compareCgroup({ limits }: SandboxGrant, { cgroup }: KernelView): Difference[] {
+export function compareCgroup({ limits }: SandboxGrant, { cgroup }: KernelView): Difference[] {
   const isMemory = cgroup.memoryBytes <= limits.memoryBytes && cgroup.memoryBytes > limits.memoryBytes - PAGE_BYTES;
   const isWithoutSwap = cgroup.swapBytes === 0 || (cgroup.swapBytes === undefined && !cgroup.hostHasSwap);
   return [

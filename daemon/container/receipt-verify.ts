@@ -6,6 +6,7 @@ import type { SandboxGrant } from './grant.ts';
 import type { KernelView } from './kernel-view.ts';
 import { parseStatus } from './proc-text.ts';
 import { compare, demand, type Difference } from './receipt-difference.ts';
+import { compareInside, compareSentry, isGvisor } from './receipt-gvisor.ts';
 import { compareInspect } from './receipt-inspect.ts';
 import { compareMountTable } from './receipt-mounts.ts';
 import { compareKernelView, compareStatus } from './receipt-process.ts';
@@ -43,8 +44,8 @@ export function verifyEnforcement({ grant, inspect, kernelView, initReport, disk
   return [
     ...compareInspect(grant, inspect),
     ...compare('inspect.State.Pid', kernelView.pid, inspect.State.Pid),
-    ...compareKernelView(grant, kernelView),
-    ...compareMountTable(grant, kernelView),
+    ...(isGvisor(grant.runtime) ? compareSentry(grant, kernelView) : compareKernelView(grant, kernelView)),
+    ...(isGvisor(grant.runtime) ? [] : compareMountTable(grant, kernelView)),
     ...compareInitReport(grant, initReport),
     ...compare('workspace.maxBytes', grant.limits.diskBytes, diskQuota.maxBytes),
   ];
@@ -55,7 +56,9 @@ function compareInitReport(grant: SandboxGrant, report: InitReport): Difference[
   const mayTrace = grant.profile.seccomp.name === TRACING_PROFILE;
   return [
     ...compare('init.pid', 1, report.pid),
-    ...compareStatus('init.status', grant, parseStatus(report.procStatus)),
+    ...(isGvisor(grant.runtime)
+      ? compareInside(grant, parseStatus(report.procStatus))
+      : compareStatus('init.status', grant, parseStatus(report.procStatus))),
     ...Object.entries(refused).flatMap(([call, errno]) => compare(`init.refused.${call}`, EPERM, errno)),
     ...demand('init.refused.ptrace', mayTrace || report.ptraceErrno === EPERM, String(EPERM), report.ptraceErrno),
   ];

@@ -5,7 +5,9 @@ import { SandboxError } from '../../client/protocol/errors.ts';
 import type { CallOptions, ContainerDriver } from './driver.ts';
 import type { SandboxGrant } from './grant.ts';
 import { type KernelView, readKernelView } from './kernel-view.ts';
+import { parseStatus } from './proc-text.ts';
 import type { Difference } from './receipt-difference.ts';
+import { isGvisor } from './receipt-gvisor.ts';
 import { pathsToIdentify } from './receipt-mounts.ts';
 import type { UnsignedReceipt } from '../../client/protocol/receipt-text.ts';
 import { type Evidence, type InitReport, verifyEnforcement } from './receipt-verify.ts';
@@ -41,7 +43,7 @@ export async function takeReceipt(options: TakeReceiptOptions): Promise<Receipt>
   const differences = verifyEnforcement({ grant, inspect, kernelView, initReport, diskQuota });
   if (differences.length > 0) throw mismatch(differences);
   return options.sign({
-    ...statement(grant, kernelView),
+    ...statement(grant, isGvisor(grant.runtime) ? insideView(kernelView, initReport) : kernelView),
     runtime: inspect.HostConfig.Runtime,
     image: { name: grant.image.name, id: inspect.Image },
     limits: {
@@ -54,6 +56,11 @@ export async function takeReceipt(options: TakeReceiptOptions): Promise<Receipt>
     at: new Date(clock.now()).toISOString(),
     daemonVersion: options.daemonVersion,
   });
+}
+
+/** Under gVisor identity and filter are as init sees them, and no mount is stated. What the sentry does not say holds for the sentry itself. */
+function insideView(view: KernelView, report: InitReport): KernelView {
+  return { ...view, status: { ...view.status, ...parseStatus(report.procStatus) }, mounts: [] };
 }
 
 /** The rest of the receipt: what the kernel showed, and the names of what was granted. */

@@ -2,7 +2,7 @@
 // asked for. What the kernel makes of it is checked by receipt.ts, which must not import this file.
 import { SandboxError } from '../../client/protocol/errors.ts';
 import type { ContainerCreateBody, ContainerHostConfig, ContainerMount } from './driver.ts';
-import type { SandboxGrant, SandboxLimits } from './grant.ts';
+import { cpuSharesFor, type SandboxGrant, type SandboxLimits } from './grant.ts';
 import { MASKED_PATHS, READONLY_PATHS } from './spec-kernel-paths.ts';
 
 const INIT_TARGET = '/run/cloister-init';
@@ -13,9 +13,6 @@ const OWN_LABELS = 'cloister.';
 /** Small files fill a tmpfs's inodes long before its bytes: one inode per this many bytes. */
 const TMP_BYTES_PER_INODE = 8 * 1024;
 const NANO_PER_CPU = 1e9;
-/** A quarter of the engine's default weight per processor: the host's own services come first. */
-const CPU_SHARES_PER_CPU = 256;
-const MIN_CPU_SHARES = 2;
 const OOM_SCORE_ADJ = 500;
 const NOFILE = { soft: 4096, hard: 16_384 };
 const MEMLOCK_BYTES = 64 * 1024;
@@ -66,7 +63,7 @@ function hostConfig({ limits, paths, profile, runtime }: SandboxGrant): Containe
     Memory: limits.memoryBytes,
     MemorySwap: limits.memoryBytes,
     NanoCpus: Math.round(limits.cpus * NANO_PER_CPU),
-    CpuShares: Math.max(MIN_CPU_SHARES, Math.round(limits.cpus * CPU_SHARES_PER_CPU)),
+    CpuShares: cpuSharesFor(limits.cpus),
     PidsLimit: limits.pids,
     OomScoreAdj: OOM_SCORE_ADJ,
     ShmSize: limits.shmBytes,
