@@ -3,6 +3,7 @@
 import type { FileEntry, FileKind, FileStat } from '../../client/protocol/files.ts';
 import { decodeStat } from '../link/decode.ts';
 import { FILE_STAT_BYTES, LinkViolation, MAX_PATH_BYTES } from '../link/frames.ts';
+import { pathText } from '../link/path-bytes.ts';
 import type { RawStat } from '../link/messages.ts';
 
 const KINDS: Readonly<Record<string, FileKind>> = {
@@ -39,8 +40,9 @@ function timestamp(milliseconds: number): string {
 
 /** Puts a listing together from parts that may be cut anywhere. */
 export class ListingParser {
-  readonly #entries: FileEntry[] = [];
   readonly #maxEntries: number;
+  #entries: FileEntry[] = [];
+  #count = 0;
   #rest: Buffer = Buffer.alloc(0);
 
   constructor(maxEntries: number) {
@@ -57,12 +59,13 @@ export class ListingParser {
         throw new LinkViolation('an entry of a listing is malformed');
       const end = at + ENTRY_BYTES + pathBytes + targetBytes;
       if (end > buffer.length) break;
-      if (this.#entries.length >= this.#maxEntries) throw new LinkViolation('a listing has more entries than were asked for');
+      if (this.#count >= this.#maxEntries) throw new LinkViolation('a listing has more entries than were asked for');
       const pathEnd = at + ENTRY_BYTES + pathBytes;
+      this.#count += 1;
       this.#entries.push({
         ...toFileStat(decodeStat(buffer, at)),
-        path: buffer.toString('utf8', at + ENTRY_BYTES, pathEnd),
-        ...(targetBytes === 0 ? {} : { symlinkTarget: buffer.toString('utf8', pathEnd, end) }),
+        path: pathText(buffer.subarray(at + ENTRY_BYTES, pathEnd)),
+        ...(targetBytes === 0 ? {} : { symlinkTarget: pathText(buffer.subarray(pathEnd, end)) }),
       });
       at = end;
     }
@@ -70,9 +73,16 @@ export class ListingParser {
     this.#rest = Buffer.from(buffer.subarray(at));
   }
 
-  /** All entries; throws if the last one is cut short. */
+  /** The entries that are complete and have not been taken. */
+  take(): FileEntry[] {
+    const entries = this.#entries;
+    this.#entries = [];
+    return entries;
+  }
+
+  /** The rest of them; throws if the last one is cut short. */
   finish(): FileEntry[] {
     if (this.#rest.length > 0) throw new LinkViolation('a listing is cut short');
-    return this.#entries;
+    return this.take();
   }
 }

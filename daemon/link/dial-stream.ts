@@ -4,7 +4,7 @@
 import { Duplex } from 'node:stream';
 import { encodeU64 } from './encode.ts';
 import type { FrameSender } from './frame-sender.ts';
-import { DOWN, FILE_WINDOW_BYTES, FLAG, LinkViolation, MAX_DATA, encodeFrame } from './frames.ts';
+import { DOWN, DIAL_WINDOW_BYTES, FLAG, LinkViolation, MAX_DATA, encodeFrame } from './frames.ts';
 
 const HIGH_WATER_BYTES = 64 * 1024;
 
@@ -34,7 +34,7 @@ export class DialStream extends Duplex {
   receive(bytes: Buffer, isEof: boolean): void {
     if (this.#hasEof) throw new LinkViolation(`dial ${this.#id}: data after its end`);
     this.#received += bytes.length;
-    if (this.#received > this.#credited + FILE_WINDOW_BYTES) throw new LinkViolation(`dial ${this.#id}: data beyond its window`);
+    if (this.#received > this.#credited + DIAL_WINDOW_BYTES) throw new LinkViolation(`dial ${this.#id}: data beyond its window`);
     if (isEof) this.#hasEof = true;
     if (this.destroyed) return;
     if (bytes.length > 0) this.push(bytes);
@@ -98,7 +98,7 @@ export class DialStream extends Duplex {
     }
     let at = 0;
     while (at < bytes.length) {
-      const room = Math.min(FILE_WINDOW_BYTES - (this.#sent - this.#taken), MAX_DATA, bytes.length - at);
+      const room = Math.min(DIAL_WINDOW_BYTES - (this.#sent - this.#taken), MAX_DATA, bytes.length - at);
       if (room === 0) {
         this.#waiting = { bytes: bytes.subarray(at), done };
         return;

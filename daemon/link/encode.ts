@@ -2,8 +2,9 @@
 // Owns their layout and bounds; knows nothing of sockets or of what was sent before.
 
 import { SandboxError } from '../../client/protocol/errors.ts';
-import { DOWN, HEADER_BYTES, MAX_PATH_BYTES, MAX_START_BODY, encodeFrame, writeHeader, writeU64 } from './frames.ts';
+import { DOWN, HEADER_BYTES, MAX_PATH_BYTES, MAX_SEARCH_BYTES, MAX_START_BODY, encodeFrame, writeHeader, writeU64 } from './frames.ts';
 import { FILE_OPS } from './messages.ts';
+import { pathBytes } from './path-bytes.ts';
 import type { FileRequest, KillCommand, StartCommand } from './messages.ts';
 
 const START_STRUCT = 32;
@@ -41,6 +42,7 @@ export function encodeStart(number: number, command: StartCommand): Buffer {
   body.writeUInt32LE(command.wallMs, 12);
   body.writeUInt32LE(command.idleMs, 16);
   body.writeUInt32LE(command.graceMs, 20);
+  body.writeUInt32LE(command.oomScore ?? 0, 24);
   let at = START_STRUCT;
   for (const text of strings) at += body.write(text, at) + 1;
   return frame;
@@ -77,11 +79,17 @@ export function encodeDial(id: number, port: number): Buffer {
 
 /** A whole FILE frame. INVALID_REQUEST for a path or an extra beyond its bound. */
 export function encodeFileRequest(id: number, request: FileRequest): Buffer {
-  const path = Buffer.from(request.path);
-  const path2 = Buffer.from(request.path2 ?? '');
+  const path = pathBytes(request.path);
+  const path2 = pathBytes(request.path2 ?? '');
   const extra = request.extra ?? new Uint8Array(0);
-  for (const part of [path, path2, extra]) {
-    if (part.byteLength > MAX_PATH_BYTES) {
+  const maxExtra = request.op === 'list' || request.op === 'grep' ? MAX_SEARCH_BYTES : MAX_PATH_BYTES;
+  if (extra.byteLength > maxExtra && maxExtra === MAX_SEARCH_BYTES) {
+    throw new SandboxError('TOO_LARGE', `Cannot ${request.op} ${request.path.slice(0, 80)}: its patterns take ${extra.byteLength} bytes`, {
+      hint: `At most ${MAX_SEARCH_BYTES} bytes of compiled patterns go into one search.`,
+    });
+  }
+  for (const [part, bound] of [[path, MAX_PATH_BYTES] as const, [path2, MAX_PATH_BYTES] as const, [extra, maxExtra] as const]) {
+    if (part.byteLength > bound) {
       throw new SandboxError(
         'INVALID_REQUEST',
         `Cannot ${request.op} ${request.path.slice(0, 80)}...: a path takes more than ${MAX_PATH_BYTES} bytes`,

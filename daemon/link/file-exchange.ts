@@ -7,7 +7,7 @@ import type { FrameSender } from './frame-sender.ts';
 import { DOWN, FILE_WINDOW_BYTES, FLAG, LinkViolation, MAX_DATA, encodeFrame } from './frames.ts';
 import type { FileEnd } from './messages.ts';
 
-const CREDIT_STEP_BYTES = 64 * 1024;
+const CREDIT_STEP_BYTES = 256 * 1024;
 
 export class FileExchange implements AsyncIterable<Buffer> {
   /** How it ended. SANDBOX_FAILED if the link broke before. */

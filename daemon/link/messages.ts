@@ -19,6 +19,8 @@ export interface StartCommand {
   readonly idleMs: number;
   /** Milliseconds between SIGTERM and SIGKILL when a limit ends it. */
   readonly graceMs: number;
+  /** oom_score_adj of all it starts, at most 1000; 0 or absent: init's own choice. */
+  readonly oomScore?: number | undefined;
 }
 
 export interface KillCommand {
@@ -89,10 +91,27 @@ export const FILE_OPS = {
   readlink: 10,
   symlink: 11,
   hash: 12,
+  grep: 13,
+  watch: 14,
 } as const;
 export type FileOp = keyof typeof FILE_OPS;
 
-export const FILE_FLAG = { parents: 1, append: 2, exclusive: 4, recursive: 8, noFollow: 16 } as const;
+export const FILE_FLAG = {
+  parents: 1,
+  append: 2,
+  exclusive: 4,
+  recursive: 8,
+  noFollow: 16,
+  /** Of list and grep: what .gitignore files name is passed over. */
+  ignore: 32,
+  /** Of list: directories are walked and not listed. */
+  onlyFiles: 64,
+  /** Of an append: the file has `offset` bytes. */
+  at: 32,
+  /** Of an append: what came of one that was cut short stays. */
+  keep: 64,
+  anywhere: 128,
+} as const;
 
 export interface FileRequest {
   readonly op: FileOp;
@@ -101,7 +120,7 @@ export interface FileRequest {
   /** Relative to the workspace, normal; '' is the workspace. */
   readonly path: string;
   readonly path2?: string | undefined;
-  /** Symlink target, or the SHA-256 that a write expects. */
+  /** Symlink target, SHA-256 that a write expects, identity that a read expects, or what a search looks for. */
   readonly extra?: Uint8Array | undefined;
   readonly mode?: number | undefined;
   readonly depth?: number | undefined;

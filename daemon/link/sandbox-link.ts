@@ -75,6 +75,10 @@ export class SandboxLink {
     return this.#state;
   }
 
+  get areClocksStopped(): boolean {
+    return this.#areClocksStopped;
+  }
+
   /** Why the link failed; null unless it has. */
   get failure(): string | null {
     return this.#failure;

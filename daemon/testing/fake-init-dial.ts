@@ -3,7 +3,7 @@
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { constants } from 'node:os';
-import { FILE_WINDOW_BYTES, FLAG, MAX_DATA, UP } from '../link/frames.ts';
+import { DIAL_WINDOW_BYTES, FLAG, MAX_DATA, UP } from '../link/frames.ts';
 import { u32, u64 } from './fake-init-wire.ts';
 import type { SendUp } from './fake-init-wire.ts';
 
@@ -75,7 +75,7 @@ export class FakeDial {
 
   #pump(): void {
     while (this.#waiting.length > 0) {
-      const size = Math.min(this.#waiting.length, MAX_DATA, this.#credited + FILE_WINDOW_BYTES - this.#sent);
+      const size = Math.min(this.#waiting.length, MAX_DATA, this.#credited + DIAL_WINDOW_BYTES - this.#sent);
       if (size === 0) {
         this.#socket.pause();
         return;

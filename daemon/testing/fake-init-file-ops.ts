@@ -8,6 +8,7 @@ import { constants } from 'node:os';
 import { dirname, isAbsolute, join, normalize } from 'node:path';
 import { FILE_STAT_BYTES, writeU64 } from '../link/frames.ts';
 import { FILE_FLAG, FILE_OPS } from '../link/messages.ts';
+import { FakeGlobs, readGlobs } from './fake-init-file-search.ts';
 import { u64 } from './fake-init-wire.ts';
 
 export interface FakeRequest {
@@ -59,8 +60,9 @@ export class FakeFileOps {
       case FILE_OPS.copy:
         return await this.#transfer(request);
       case FILE_OPS.chmod:
+        if (has(request, FILE_FLAG.recursive)) throw new OpError('ENOTSUP');
         await chmod(await this.#followed(path), request.mode);
-        return Buffer.alloc(0);
+        return Buffer.concat([u64(1), u64(0)]);
       case FILE_OPS.readlink:
         return Buffer.from(await readlink(await this.#resolve(path)));
       case FILE_OPS.symlink: {
@@ -116,27 +118,43 @@ export class FakeFileOps {
     return { file, existing: info?.isFile() === true ? info.mode & 0o777 : null };
   }
 
-  async list(request: FakeRequest): Promise<{ entries: Buffer[]; seen: number; isTruncated: boolean }> {
+  /** Entries in their order, directories before their content. */
+  async *walk(request: FakeRequest, globs: readonly string[]): AsyncGenerator<FakeEntry, void, undefined> {
     const root = await this.#followed(request.path);
-    const entries: Buffer[] = [];
-    let seen = 0;
-    const walk = async (directory: string, prefix: string, depth: number): Promise<void> => {
+    const filter = new FakeGlobs(globs);
+    if (has(request, FILE_FLAG.ignore)) throw new OpError('ENOTSUP');
+    if (!(await stat(root)).isDirectory()) {
+      if (request.op !== FILE_OPS.grep) throw new OpError('ENOTDIR');
+      yield { path: '', file: root, info: await lstat(root, { bigint: true }), isWanted: true };
+      return;
+    }
+    const walk = async function* (directory: string, prefix: string, depth: number): AsyncGenerator<FakeEntry, void, undefined> {
       const names = (await readdir(directory)).sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
       for (const name of names) {
-        seen += 1;
-        const info = await lstat(join(directory, name), { bigint: true });
-        const target = info.isSymbolicLink() ? await readlink(join(directory, name)) : '';
-        const [path, link] = [Buffer.from(prefix + name), Buffer.from(target)];
-        const lengths = Buffer.alloc(4);
-        lengths.writeUInt16LE(path.length, 0);
-        lengths.writeUInt16LE(link.length, 2);
-        if (request.length === 0 || entries.length < request.length) entries.push(Buffer.concat([packStat(info), lengths, path, link]));
-        if (info.isDirectory() && depth < request.depth) await walk(join(directory, name), `${prefix}${name}/`, depth + 1);
+        const [path, file] = [prefix + name, join(directory, name)];
+        const info = await lstat(file, { bigint: true });
+        const isPassed = info.isDirectory() && has(request, FILE_FLAG.onlyFiles);
+        yield { path, file, info, isWanted: filter.takes(path) && !isPassed };
+        if (info.isDirectory() && depth < request.depth) yield* walk(file, `${path}/`, depth + 1);
       }
     };
-    if (!(await stat(root)).isDirectory()) throw new OpError('ENOTDIR');
-    await walk(root, '', 0);
-    return { entries, seen, isTruncated: entries.length < seen };
+    yield* walk(root, '', 0);
+  }
+
+  async list(request: FakeRequest): Promise<{ entries: Buffer[]; seen: number; isTruncated: boolean }> {
+    const entries: Buffer[] = [];
+    let seen = 0;
+    let isTruncated = false;
+    let isPast = request.path2 === '';
+    for await (const { path, file, info, isWanted } of this.walk(request, readGlobs(request.extra))) {
+      seen += 1;
+      const isAfter = isPast;
+      isPast ||= path === request.path2;
+      if (!isAfter || !isWanted) continue;
+      if (request.length > 0 && entries.length === request.length) isTruncated = true;
+      else entries.push(await packEntry(path, file, info));
+    }
+    return { entries, seen, isTruncated };
   }
 
   async #remove(request: FakeRequest): Promise<Buffer> {
@@ -146,7 +164,7 @@ export class FakeFileOps {
     if (!info.isDirectory()) await unlink(file);
     else if (has(request, FILE_FLAG.recursive)) await rm(file, { recursive: true });
     else throw new OpError('EISDIR');
-    return Buffer.alloc(0);
+    return u64(1);
   }
 
   async #transfer(request: FakeRequest): Promise<Buffer> {
@@ -187,6 +205,22 @@ export class FakeFileOps {
     const [real, root] = [await realpath(path), await realpath(this.#workspace)];
     if (real !== root && !real.startsWith(`${root}/`)) throw new OpError('EXDEV');
   }
+}
+
+export interface FakeEntry {
+  /** From the walked directory. */
+  readonly path: string;
+  readonly file: string;
+  readonly info: BigIntStats;
+  readonly isWanted: boolean;
+}
+
+async function packEntry(path: string, file: string, info: BigIntStats): Promise<Buffer> {
+  const [name, link] = [Buffer.from(path), Buffer.from(info.isSymbolicLink() ? await readlink(file) : '')];
+  const lengths = Buffer.alloc(4);
+  lengths.writeUInt16LE(name.length, 0);
+  lengths.writeUInt16LE(link.length, 2);
+  return Buffer.concat([packStat(info), lengths, name, link]);
 }
 
 function packStat(info: BigIntStats): Buffer {

@@ -2,12 +2,13 @@
 // Owns transfer and credit; fake-init-file-ops.ts says what each op does.
 
 import { createReadStream } from 'node:fs';
-import { copyFile, open, rename, rm } from 'node:fs/promises';
+import { copyFile, open, readFile, rename, rm } from 'node:fs/promises';
 import { constants } from 'node:os';
 import { FILE_WINDOW_BYTES, MAX_DATA, UP, readU64 } from '../link/frames.ts';
 import { FILE_FLAG, FILE_OPS } from '../link/messages.ts';
 import { FakeFileOps, OpError } from './fake-init-file-ops.ts';
 import type { FakeRequest } from './fake-init-file-ops.ts';
+import { FakeRegex, readGlobs } from './fake-init-file-search.ts';
 import { u64 } from './fake-init-wire.ts';
 import type { SendUp } from './fake-init-wire.ts';
 
@@ -88,8 +89,9 @@ export class FakeFile {
     if (op === FILE_OPS.list) {
       const { entries, seen, isTruncated } = await this.#ops.list(this.#request);
       for (const entry of entries) await this.#sendData(entry);
-      return Buffer.concat([u64(seen), Buffer.of(isTruncated ? 1 : 0)]);
+      return listEnd(seen, isTruncated, [0, 0, 0]);
     }
+    if (op === FILE_OPS.grep) return await this.#grep();
     return await this.#ops.simple(this.#request);
   }
 
@@ -131,6 +133,38 @@ export class FakeFile {
     return await this.#ops.stat(path, true);
   }
 
+  /** Context lines are not told. */
+  async #grep(): Promise<Buffer> {
+    const { extra, length } = this.#request;
+    const globs = extra.readUInt16LE(0);
+    const regex = new FakeRegex(extra.subarray(2 + globs));
+    let [seen, files, binary, matches] = [0, 0, 0, 0];
+    for await (const { path, file, info, isWanted } of this.#ops.walk(this.#request, readGlobs(extra.subarray(2, 2 + globs)))) {
+      seen += 1;
+      if (!isWanted || !info.isFile()) continue;
+      files += 1;
+      const content = await readFile(file);
+      if (content.includes(0)) {
+        binary += 1;
+        continue;
+      }
+      const lines = content
+        .toString('latin1')
+        .split('\n')
+        .map((line) => Buffer.from(line, 'latin1'));
+      const found = lines.flatMap((line, index) =>
+        regex.matches(line) && (line.length > 0 || index + 1 < lines.length) ? [{ line, index }] : [],
+      );
+      if (found.length > 0) await this.#sendData(grepRecord(0, 0, Buffer.from(path)));
+      for (const { line, index } of found) {
+        if (matches === length) return listEnd(seen, true, [files, binary, matches]);
+        matches += 1;
+        await this.#sendData(grepRecord(1, index + 1, line));
+      }
+    }
+    return listEnd(seen, false, [files, binary, matches]);
+  }
+
   async #sendData(bytes: Buffer): Promise<void> {
     for (let at = 0; at < bytes.length; ) {
       if (this.#isCancelled) throw new OpError('ECANCELED');
@@ -156,4 +190,21 @@ export class FakeFile {
     this.#wake = null;
     wake?.();
   }
+}
+
+function grepRecord(kind: number, line: number, text: Buffer): Buffer {
+  const head = Buffer.alloc(12);
+  const told = text.subarray(0, 2048);
+  head[0] = kind;
+  head[1] = told.length < text.length ? 1 : 0;
+  head.writeUInt16LE(told.length, 2);
+  head.writeUInt32LE(line, 4);
+  head.writeUInt32LE(text.length, 8);
+  return Buffer.concat([head, told]);
+}
+
+function listEnd(seen: number, isTruncated: boolean, figures: readonly [files: number, binary: number, matches: number]): Buffer {
+  const why = Buffer.alloc(8);
+  why[0] = isTruncated ? 1 : 0;
+  return Buffer.concat([u64(seen), why, u64(0), ...figures.map((figure) => u64(figure)), u64(0)]);
 }
