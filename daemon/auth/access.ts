@@ -4,20 +4,40 @@ import { SandboxError } from '../../client/protocol/errors.ts';
 import type { SessionName, TenantName } from '../../client/protocol/names.ts';
 import type { Operation } from '../../client/protocol/requests.ts';
 import type { SessionRole } from '../../client/protocol/session.ts';
-import type { Principal } from './principal.ts';
+import type { Limits } from '../../client/protocol/limits.ts';
+import { matchesPattern, type Principal } from './principal.ts';
 
 const OBSERVING: ReadonlySet<Operation> = new Set<Operation>(['hello', 'open', 'list', 'exec.list', 'exec.attach']);
 const READING: ReadonlySet<Operation> = new Set<Operation>([
   ...OBSERVING,
   'files.read',
   'files.list',
+  'files.glob',
+  'files.grep',
+  'files.watch',
   'files.stat',
   'files.readlink',
+  'files.view',
   'egress.explain',
+  'egress.proposal',
+  'policy.explain',
+  'permissions.get',
+  'permissions.explain',
+  'confirm.list',
+  'config.get',
+  'files.download',
+  'workspace.usage',
+  'workspace.snapshots',
+  'workspace.diff',
 ]);
+
+/** What concerns every tenant. */
+const OPERATING: ReadonlySet<Operation> = new Set<Operation>(['config.get', 'config.reload', 'config.revert']);
 
 /** Throws FORBIDDEN when the role can never do this, whatever it is done to. */
 export function assertMayCall(principal: Principal, operation: Operation): void {
+  if (OPERATING.has(operation) && principal.role !== 'operator')
+    throw new SandboxError('FORBIDDEN', `Cannot call ${operation}: only operators may`, { hint: 'Use a token of role operator.' });
   const allowed = principal.role === 'observer' ? OBSERVING.has(operation) : !principal.isReadOnly || READING.has(operation);
   if (!allowed)
     throw new SandboxError(
@@ -56,5 +76,31 @@ export function tenantOf(principal: Principal, asked: TenantName | undefined): T
 /** Is this session visible at all? */
 export function maySee(principal: Principal, tenant: TenantName, session: SessionName): boolean {
   if (principal.session !== null && principal.session !== session) return false;
+  if (!matchesPattern(principal.sessions, session)) return false;
   return principal.role === 'operator' || principal.tenant === tenant;
+}
+
+/** May this record of the audit log be read? What belongs to no tenant is an operator's to read. */
+export function maySeeRecord(
+  principal: Principal,
+  record: { readonly tenant?: string | null | undefined; readonly session?: string | null | undefined },
+): boolean {
+  if (principal.session !== null && principal.session !== record.session) return false;
+  if (principal.sessions !== undefined && !matchesPattern(principal.sessions, record.session ?? '')) return false;
+  return principal.role === 'operator' || (record.tenant !== null && record.tenant !== undefined && record.tenant === principal.tenant);
+}
+
+/** Throws QUOTA_EXCEEDED if a sandbox with these limits is more than the token may be used for. `live`: those it sees already. */
+export function assertWithinCeilings(principal: Principal, limits: Limits, live: number): void {
+  const { sandboxes, ...each } = principal.ceilings ?? {};
+  const refuse = (what: string): SandboxError =>
+    new SandboxError('QUOTA_EXCEEDED', `Cannot open a sandbox: ${what} by the token's own ceilings`, {
+      retry: 'never',
+      hint: 'Ask for less, or use another token.',
+    });
+  if (sandboxes !== undefined && live >= sandboxes) throw refuse(`${sandboxes} at once are allowed`);
+  for (const [name, ceiling] of Object.entries(each)) {
+    const wanted = limits[name as keyof Limits];
+    if (ceiling !== undefined && (wanted === undefined || wanted > ceiling)) throw refuse(`${name} of at most ${ceiling} is allowed`);
+  }
 }

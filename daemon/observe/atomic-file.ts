@@ -2,7 +2,7 @@
 // Owns the write and read primitives of the state directory; knows nothing of what the files mean.
 
 import { randomBytes } from 'node:crypto';
-import { open, rename, rm } from 'node:fs/promises';
+import { open, readdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { z } from 'zod';
 import { SandboxError } from '../../client/protocol/errors.ts';
@@ -33,6 +33,11 @@ export async function writeFileAtomic(path: string, data: string | Uint8Array, o
     throw error;
   }
   await syncDirectory(dirname(path));
+}
+
+/** Removes what crashed writes left in a directory; before anyone writes there. */
+export async function removeTemporaries(directory: string): Promise<void> {
+  for (const name of await readdir(directory)) if (/^\.tmp-[0-9a-f]{16}$/.test(name)) await rm(join(directory, name), { force: true });
 }
 
 /** Makes the names in a directory durable: a rename or unlink is lost by a power cut until then. */
