@@ -1,45 +1,76 @@
-// Plain HTTP: liveness, readiness and the list of sandboxes. Read-only.
+// Plain HTTP: which routes there are and how a request finds its own. What each does is in a file of its own.
 
 import type { IncomingMessage } from 'node:http';
 import { SandboxError } from '../../client/protocol/errors.ts';
 import { SandboxId } from '../../client/protocol/names.ts';
 import type { Principal } from '../auth/principal.ts';
 import type { SessionPool } from '../session/pool.ts';
+import { matchPath, readBody, type Route, type RouteAnswer } from './route.ts';
 
 export interface RoutesOptions {
   readonly pool: SessionPool;
   /** Empty: ready; otherwise what is not. */
   readonly notReady: () => Promise<readonly string[]>;
   readonly version: string;
-}
-
-export interface RouteAnswer {
-  readonly status: number;
-  readonly body: unknown;
+  /** Those of other parts: audit, tokens. */
+  readonly more?: readonly Route[];
 }
 
 export class Routes {
-  readonly #options: RoutesOptions;
+  /** All but liveness, which alone needs no token. */
+  readonly table: readonly Route[];
+  readonly #version: string;
 
   constructor(options: RoutesOptions) {
-    this.#options = options;
+    this.#version = options.version;
+    this.table = [...ownRoutes(options), ...(options.more ?? [])];
   }
 
   async answer(request: IncomingMessage, principal: Principal | null): Promise<RouteAnswer> {
-    const path = (request.url ?? '/').split('?', 1)[0] ?? '/';
-    if (request.method !== 'GET' && request.method !== 'HEAD') {
-      throw new SandboxError('INVALID_REQUEST', `Cannot ${request.method ?? 'call'} ${path}: only GET is served here`);
+    const [path = '/', query = ''] = (request.url ?? '/').split('?', 2);
+    const method = request.method === 'HEAD' ? 'GET' : (request.method ?? '');
+    if (path === '/healthz' && method === 'GET') return { status: 200, body: { status: 'live', version: this.#version } };
+    if (principal === null)
+      throw new SandboxError('UNAUTHENTICATED', `Cannot ${method === 'GET' ? 'read' : 'use'} ${path}: no token was sent`);
+    const found = this.table.map((route) => ({ route, id: matchPath(route, path) })).filter(({ id }) => id !== null);
+    const chosen = found.find(({ route }) => route.method === method);
+    if (chosen === undefined) {
+      if (found.length === 0) throw new SandboxError('NOT_FOUND', `Cannot find ${path}: there is no such route`);
+      const methods = found.map(({ route }) => route.method).join(' and ');
+      throw new SandboxError('INVALID_REQUEST', `Cannot ${request.method ?? 'call'} ${path}: only ${methods} is served here`);
     }
-    if (path === '/healthz') return { status: 200, body: { status: 'live', version: this.#options.version } };
-    if (principal === null) throw new SandboxError('UNAUTHENTICATED', `Cannot read ${path}: no token was sent`);
-    if (path === '/readyz') {
-      const problems = [...(this.#options.pool.isAccepting ? [] : ['the daemon is stopping']), ...(await this.#options.notReady())];
-      return { status: problems.length === 0 ? 200 : 503, body: { status: problems.length === 0 ? 'ready' : 'notReady', problems } };
-    }
-    if (path === '/v1/sandboxes')
-      return { status: 200, body: { sandboxes: this.#options.pool.list({}, principal).map((session) => session.info()) } };
-    const id = SandboxId.safeParse(path.startsWith('/v1/sandboxes/') ? path.slice('/v1/sandboxes/'.length) : '');
-    if (id.success) return { status: 200, body: this.#options.pool.find(id.data, principal).info() };
-    throw new SandboxError('NOT_FOUND', `Cannot find ${path}: there is no such route`);
+    return await chosen.route.handle({
+      principal,
+      id: chosen.id ?? '',
+      query: new URLSearchParams(query),
+      body: (schema) => readBody(request, schema),
+    });
   }
+}
+
+function ownRoutes({ pool, notReady }: RoutesOptions): Route[] {
+  return [
+    {
+      method: 'GET',
+      path: '/readyz',
+      handle: async () => {
+        const problems = [...(pool.isAccepting ? [] : ['the daemon is stopping']), ...(await notReady())];
+        return { status: problems.length === 0 ? 200 : 503, body: { status: problems.length === 0 ? 'ready' : 'notReady', problems } };
+      },
+    },
+    {
+      method: 'GET',
+      path: '/v1/sandboxes',
+      handle: ({ principal }) => ({ status: 200, body: { sandboxes: pool.list({}, principal).map((session) => session.info()) } }),
+    },
+    {
+      method: 'GET',
+      path: '/v1/sandboxes/:id',
+      handle: ({ principal, id }) => {
+        const parsed = SandboxId.safeParse(id);
+        if (!parsed.success) throw new SandboxError('NOT_FOUND', `Cannot find sandbox ${JSON.stringify(id)}: there is no such route`);
+        return { status: 200, body: pool.find(parsed.data, principal).info() };
+      },
+    },
+  ];
 }

@@ -1,7 +1,8 @@
-// The way out on the wire: changing a session's egress policy while it runs, and asking what it would say.
+// The way out on the wire: changing a session's egress policy while it runs, what it learned, and asking what one would say.
 
 import { SandboxError } from '../../client/protocol/errors.ts';
 import { grantEgress } from '../policy/egress-policy.ts';
+import { restrictEgress } from '../policy/egress-permissions.ts';
 import { withEgress } from '../policy/grant-policy.ts';
 import { type Handler, sessionOf } from './handler.ts';
 
@@ -9,11 +10,11 @@ export const setEgress: Handler<'egress.set'> = async (context, connection, para
   const session = sessionOf(context, connection, params.sandbox, 'control');
   const { principal } = connection;
   const { policy } = session;
-  const egress = grantEgress(
-    params.policy,
-    { name: policy.profileName, profile: policy.profile },
-    `change egress of session ${session.session}`,
-  );
+  const doing = `change egress of session ${session.session}`;
+  const profile = { name: policy.profileName, profile: policy.profile };
+  const granted = restrictEgress(grantEgress(params.policy, profile, doing), policy.permissions, doing);
+  const now = context.permissions.gate.narrowedBy(session);
+  const egress = now === null ? granted : restrictEgress(granted, now, doing);
   const next = withEgress(policy, egress);
   const record = {
     tenant: session.tenant,
@@ -39,3 +40,10 @@ export const explainEgress: Handler<'egress.explain'> = async (context, connecti
     );
   });
 };
+
+export const proposeEgress: Handler<'egress.proposal'> = async (context, connection, params) => {
+  const session = sessionOf(context, connection, params.sandbox, 'watch');
+  return session.use(async ({ egress }) => egress?.proposal() ?? { allow: [], seen: [], omitted: 0 });
+};
+
+export const explainPolicy: Handler<'policy.explain'> = (context, _connection, params) => context.explainEgress(params);

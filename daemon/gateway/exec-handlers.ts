@@ -9,8 +9,11 @@ import { WORKSPACE_ROOT, workspacePath } from '../files/workspace-path.ts';
 import { recordAnyway } from '../session/record-anyway.ts';
 import type { Session } from '../session/session.ts';
 import type { Connection } from './connection.ts';
+import { checkpointed } from './checkpointed.ts';
 import { type Handler, type HandlerContext, sessionOf } from './handler.ts';
+import { secretsFor, shownCommand } from './secret-handlers.ts';
 import { pipeOutput, pumpStdin } from './exec-streams.ts';
+import { deniedExec } from './permission-exec.ts';
 import type { OutgoingStream } from './outgoing-stream.ts';
 
 export const startExec: Handler<'exec.start'> = async (context, connection, params) => {
@@ -19,10 +22,19 @@ export const startExec: Handler<'exec.start'> = async (context, connection, para
   try {
     const session = sessionOf(context, connection, params.sandbox);
     return await session.use(async (sandbox) => {
+      const permitted = sandbox.execs.get(params.execId) === undefined ? deniedExec(context, connection, session, params) : null;
+      const denied = permitted instanceof Promise ? await permitted : permitted;
+      if (denied !== null) {
+        streams.outgoing?.end();
+        return denied;
+      }
+      // Only now: while people were asked, the same request may have come again.
       const isKnown = sandbox.execs.get(params.execId) !== undefined;
       if (!isKnown) context.pool.assertAccepting(`start command ${params.execId}`);
-      const begin = () => start(sandbox.execs, sandbox.shell, sandbox.env(params.execId), session.policy.limits.outputBytes, params);
-      const execution = isKnown ? begin() : startAudited(context, connection, session, params, begin);
+      const own = { shown: shownCommand(context, session, params.command), ...secretsFor(context, session, params) };
+      const begin = () => start(sandbox.execs, sandbox.shell, sandbox.env(params.execId), session.policy.limits.outputBytes, params, own);
+      const startNow = () => startAudited(context, connection, session, params, begin);
+      const execution = isKnown ? begin() : params.checkpoint ? await checkpointed(context, session, params.execId, startNow) : startNow();
       const isMine = !isKnown || session.claim(params.execId);
       const release = params.background ? () => undefined : leaveBehind(connection, execution, isMine);
       if (streams.incoming !== null && mayWrite(connection, execution)) void pumpStdin(streams.incoming, execution, connection.clientId);
@@ -42,6 +54,13 @@ export const attachExec: Handler<'exec.attach'> = async (context, connection, pa
   try {
     const session = sessionOf(context, connection, params.sandbox, 'watch');
     return await session.use(async (sandbox) => {
+      const isStarted = sandbox.execs.get(params.execId) !== undefined;
+      const waiting = isStarted ? null : context.permissions.denied.find(session.id, params.execId);
+      const denied = waiting instanceof Promise ? await waiting : waiting;
+      if (denied !== null) {
+        streams.outgoing?.end();
+        return denied;
+      }
       const execution = sandbox.execs.require(params.execId);
       // Whoever only watches misses what it reads too slowly, and the command neither waits for it nor ends with it.
       const takesPart =
@@ -66,6 +85,7 @@ export const killExec: Handler<'exec.kill'> = async (context, connection, params
   const session = sessionOf(context, connection, params.sandbox, principal.role === 'operator' ? 'control' : 'work');
   await session.use(async (sandbox) => {
     const by = principal.role === 'operator' ? `operator:${principal.tokenId.slice(0, 8)}` : 'caller';
+    if (context.confirmations.cancel(session.id, params.execId)) return;
     sandbox.execs.require(params.execId).kill({ by, ...(params.signal === undefined ? {} : { signal: params.signal }) });
     context.audit.append({
       kind: 'exec.kill',
@@ -122,11 +142,15 @@ function start(
   sandboxEnv: Readonly<Record<string, string>>,
   maxOutputBytes: number | undefined,
   params: ExecStart,
+  own: ReturnType<typeof secretsFor> & { readonly shown: Command },
 ): Execution {
   const argv = argvOf(params.command, shell);
   if (argv[0] === '') throw new SandboxError('INVALID_REQUEST', 'Cannot start a command: the first argument is empty');
   const env: Record<string, string> = { ...sandboxEnv, ...(params.pty === undefined ? {} : { TERM: 'xterm-256color' }), ...params.env };
-  const bytes = [...argv, ...Object.entries(env).flat()].reduce((sum, text) => sum + Buffer.byteLength(text) + 2, 0);
+  const bytes = [...argv, ...Object.entries({ ...env, ...own.secretEnv }).flat()].reduce(
+    (sum, text) => sum + Buffer.byteLength(text) + 2,
+    0,
+  );
   if (bytes > MAX_START_BYTES)
     throw new SandboxError(
       'TOO_LARGE',
@@ -152,7 +176,9 @@ function start(
     outputBytes: params.outputBytes ?? maxOutputBytes,
     outputPolicy: params.outputPolicy,
     background: params.background,
-    command: params.command,
+    command: own.shown,
+    secrets: own.secrets,
+    secretEnv: own.secretEnv,
     labels: params.labels,
   });
 }
@@ -198,7 +224,8 @@ function startAudited(
     kind: 'exec.start',
     ...of,
     tokenId: connection.principal.tokenId,
-    command: params.command,
+    command: shownCommand(context, session, params.command),
+    secrets: params.secrets ?? [],
     cwd: params.cwd ?? '',
     envNames: Object.keys(params.env ?? {}),
     background: params.background,

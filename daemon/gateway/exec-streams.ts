@@ -1,6 +1,7 @@
 // The bytes of a command between spool and socket, both ways.
 
 import type { Execution } from '../exec/execution.ts';
+import type { OutputPiece } from '../exec/output-tail.ts';
 import type { Connection } from './connection.ts';
 import type { IncomingStream } from './incoming-stream.ts';
 import type { OutgoingStream } from './outgoing-stream.ts';
@@ -18,10 +19,11 @@ export async function pipeOutput(
   if (holds) execution.gate.reached(reader, offset);
   let isComplete = false;
   try {
-    for await (const event of execution.attach(offset, signal)) {
-      if (event.kind === 'output') {
-        if (!(await stream.send(event.bytes, event.stream === 'stderr'))) break;
-        if (holds) execution.gate.reached(reader, event.offset + event.bytes.byteLength);
+    for await (const event of execution.attachPieces(offset, signal)) {
+      if (event.kind === 'pieces') {
+        const reached = await sendPieces(stream, event.pieces);
+        if (reached === null) break;
+        if (holds) execution.gate.reached(reader, reached);
       } else if (event.kind === 'gap') {
         stream.skipTo(event.to);
         connection.sendEvent({ event: 'stream.gap', stream: stream.id, from: event.from, to: event.to });
@@ -34,6 +36,18 @@ export async function pipeOutput(
     if (connection.isOpen) execution.gate.release(reader);
     if (isComplete || signal.aborted) stream.end();
   }
+}
+
+/** Answers the offset reached; null: the client wants no more. */
+async function sendPieces(stream: OutgoingStream, pieces: readonly OutputPiece[]): Promise<number | null> {
+  let reached = 0;
+  for (const piece of pieces) {
+    const sent = stream.send(piece.bytes, piece.stream === 'stderr');
+    // Nearly always there is room, and waiting for what is done already costs more than doing it.
+    if (!(sent === true || (sent !== false && (await sent)))) return null;
+    reached = piece.offset + piece.bytes.byteLength;
+  }
+  return reached;
 }
 
 /** Passes stdin on from where the command has it, until its end, or until its writer goes on elsewhere. */

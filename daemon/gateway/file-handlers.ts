@@ -4,13 +4,14 @@
 import { SandboxError } from '../../client/protocol/errors.ts';
 import type { SandboxId } from '../../client/protocol/names.ts';
 import type { SandboxFiles } from '../files/sandbox-files.ts';
+import type { PermissionRequest } from '../policy/tools.ts';
 import type { Connection } from './connection.ts';
 import { type Handler, type HandlerContext, sessionOf } from './handler.ts';
+import { assertPermitted, fileRequests } from './permission-checks.ts';
 
 type FileOperation =
   | 'files.read'
   | 'files.write'
-  | 'files.list'
   | 'files.stat'
   | 'files.mkdir'
   | 'files.remove'
@@ -19,21 +20,36 @@ type FileOperation =
   | 'files.chmod'
   | 'files.readlink'
   | 'files.symlink';
+type SearchOperation = 'files.list' | 'files.glob' | 'files.grep';
+type TextOperation = 'files.view' | 'files.edit' | 'files.insert' | 'files.patch' | 'files.undoEdit';
 
 interface Target {
   readonly sandbox: SandboxId;
   readonly path: string;
+  readonly to?: string;
+  /** What must be permitted, where it is not this path alone. */
+  readonly requests?: readonly PermissionRequest[];
 }
 
-const READING: ReadonlySet<FileOperation> = new Set<FileOperation>(['files.read', 'files.list', 'files.stat', 'files.readlink']);
+const READING: ReadonlySet<FileOperation | SearchOperation | TextOperation> = new Set([
+  'files.read',
+  'files.list',
+  'files.glob',
+  'files.grep',
+  'files.stat',
+  'files.readlink',
+  'files.view',
+]);
 
 /** One audited call; in a read-only workspace a write never reaches the sandbox (and its mount would refuse it as well). */
-async function perform<T>(
+export async function perform<T>(
   context: HandlerContext,
   connection: Connection,
-  operation: FileOperation,
+  operation: FileOperation | SearchOperation | TextOperation,
   target: Target,
   call: (files: SandboxFiles) => Promise<T>,
+  /** What the record says of the result. */
+  told: (result: T) => object = () => ({}),
 ): Promise<T> {
   const session = sessionOf(context, connection, target.sandbox);
   const record = {
@@ -52,8 +68,16 @@ async function perform<T>(
         `Cannot write ${target.path}: the profile ${session.policy.profileName} has a read-only workspace`,
       );
     }
+    const asked = assertPermitted(
+      context,
+      connection,
+      session,
+      `${operation.slice('files.'.length)} ${target.path}`,
+      target.requests ?? fileRequests(operation, target),
+    );
+    if (asked instanceof Promise) await session.use(() => asked);
     const result = await session.use((sandbox) => call(sandbox.files));
-    context.audit.append({ ...record, outcome: 'done' });
+    context.audit.append({ ...record, ...told(result), outcome: 'done' });
     return result;
   } catch (error) {
     context.audit.append({ ...record, outcome: 'failed', code: SandboxError.is(error) ? error.code : 'INTERNAL' });
@@ -69,6 +93,7 @@ export const fileHandlers: { readonly [O in FileOperation]: Handler<O> } = {
         const reading = files.read(params.path, {
           offset: params.offset,
           ...(params.length === undefined ? {} : { length: params.length }),
+          ifUnchanged: params.ifUnchanged,
         });
         for await (const chunk of reading) {
           // The client has what it wants; the answer still says what the file is.
@@ -86,6 +111,8 @@ export const fileHandlers: { readonly [O in FileOperation]: Handler<O> } = {
     return perform(context, connection, 'files.write', params, (files) =>
       files.write(params.path, stream, {
         append: params.append,
+        at: params.at,
+        keepsPartial: params.keepPartial,
         exclusive: params.exclusive,
         ...(params.mode === undefined ? {} : { mode: params.mode }),
         ...(params.ifMatch === undefined ? {} : { ifMatch: params.ifMatch }),
@@ -95,10 +122,6 @@ export const fileHandlers: { readonly [O in FileOperation]: Handler<O> } = {
       connection.closeStream(params.stream);
     });
   },
-  'files.list': (context, connection, params) =>
-    perform(context, connection, 'files.list', params, (files) =>
-      files.list(params.path, { recursive: params.recursive, limit: params.limit }),
-    ),
   'files.stat': (context, connection, params) =>
     perform(context, connection, 'files.stat', params, (files) => files.stat(params.path, { followSymlink: params.followSymlink })),
   'files.mkdir': (context, connection, params) =>
@@ -107,10 +130,9 @@ export const fileHandlers: { readonly [O in FileOperation]: Handler<O> } = {
       return {};
     }),
   'files.remove': (context, connection, params) =>
-    perform(context, connection, 'files.remove', params, async (files) => {
-      await files.remove(params.path, { recursive: params.recursive, force: params.force });
-      return {};
-    }),
+    perform(context, connection, 'files.remove', params, async (files) => ({
+      removed: await files.removeCounted(params.path, { recursive: params.recursive, force: params.force }),
+    })),
   'files.move': (context, connection, params) =>
     perform(context, connection, 'files.move', params, async (files) => {
       await files.move(params.path, params.to, { overwrite: params.overwrite });
@@ -122,10 +144,7 @@ export const fileHandlers: { readonly [O in FileOperation]: Handler<O> } = {
       return {};
     }),
   'files.chmod': (context, connection, params) =>
-    perform(context, connection, 'files.chmod', params, async (files) => {
-      await files.chmod(params.path, params.mode);
-      return {};
-    }),
+    perform(context, connection, 'files.chmod', params, (files) => files.chmodCounted(params.path, params.mode, params.recursive)),
   'files.readlink': (context, connection, params) =>
     perform(context, connection, 'files.readlink', params, async (files) => ({ target: await files.readlink(params.path) })),
   'files.symlink': (context, connection, params) =>

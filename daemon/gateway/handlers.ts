@@ -7,12 +7,21 @@ import type { Operation, ParsedParams } from '../../client/protocol/requests.ts'
 import { assertMayCall } from '../auth/access.ts';
 import type { Connection, Dispatch } from './connection.ts';
 import { attachExec, execList, killExec, resizeExec, startExec } from './exec-handlers.ts';
-import { answerConfirm } from './confirm-handlers.ts';
-import { explainEgress, setEgress } from './egress-handlers.ts';
+import { configGet, configReload, configRevert } from './config-handlers.ts';
+import { answerConfirm, listConfirms } from './confirm-handlers.ts';
+import { explainEgress, explainPolicy, proposeEgress, setEgress } from './egress-handlers.ts';
 import { fileHandlers } from './file-handlers.ts';
+import { searchHandlers } from './file-search-handlers.ts';
+import { watchFiles } from './file-watch-handler.ts';
 import { type Handler, type HandlerContext, sessionOf } from './handler.ts';
+import { permissionsExplain, permissionsGet } from './permission-handlers.ts';
+import { reportUsage } from './report-handler.ts';
+import { assertSecretsFit, setOpenSecrets, setSecret } from './secret-handlers.ts';
+import { endFencedOff, pauseSandbox, resumeSandbox } from './session-handlers.ts';
 import { recordAnyway } from '../session/record-anyway.ts';
 import { portsUrl } from './ports/port-handlers.ts';
+import { textHandlers } from './text-handlers.ts';
+import { workspaceHandlers } from './workspace-handlers.ts';
 
 /** Refusals that somebody may ask about later; of files, every call is recorded with its outcome anyway. */
 const DENIALS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
@@ -49,7 +58,10 @@ const HANDLERS: Handlers = {
   },
   open: async (context, connection, params) => {
     const { clientId } = connection;
+    assertSecretsFit(params);
     const result = await context.pool.open(params, connection.principal, clientId);
+    if (params.secrets !== undefined)
+      await setOpenSecrets(context, connection, context.pool.find(result.id, connection.principal), params, result.created);
     connection.roles.add(result.id, params.role);
     // Gone while the sandbox started: its lease waits for it like that of a client that went later.
     if (connection.client?.disconnect === null) context.pool.controllerLost(clientId);
@@ -72,16 +84,32 @@ const HANDLERS: Handlers = {
     await session.extend({ ttlMs: params.ttlMs, idleMs: params.idleMs });
     return session.info();
   },
+  pause: pauseSandbox,
+  resume: resumeSandbox,
   'exec.start': startExec,
   'exec.attach': attachExec,
   'exec.kill': killExec,
   'exec.resize': resizeExec,
   'exec.list': execList,
   'confirm.answer': answerConfirm,
+  'confirm.list': listConfirms,
+  'permissions.get': permissionsGet,
+  'permissions.explain': permissionsExplain,
+  'config.get': configGet,
+  'config.reload': configReload,
+  'config.revert': configRevert,
   'egress.set': setEgress,
   'egress.explain': explainEgress,
+  'egress.proposal': proposeEgress,
+  'policy.explain': explainPolicy,
   'ports.url': portsUrl,
+  'secrets.set': setSecret,
+  report: reportUsage,
   ...fileHandlers,
+  ...searchHandlers,
+  'files.watch': watchFiles,
+  ...textHandlers,
+  ...workspaceHandlers,
 };
 
 export function createDispatch(context: HandlerContext): Dispatch {
@@ -92,6 +120,7 @@ export function createDispatch(context: HandlerContext): Dispatch {
       assertMayCall(connection.principal, operation);
       return await handler(context, connection, params as ParsedParams<Operation>);
     } catch (error) {
+      if (SandboxError.is(error, 'LEASE_LOST')) endFencedOff(context, connection, params);
       if (SandboxError.is(error) && DENIALS.has(error.code)) recordDenial(context, connection, operation, params, error);
       throw error;
     }

@@ -3,11 +3,17 @@
 import { encodeFrame, FLAG_EOF, FRAME_KIND, INITIAL_WINDOW, type BinaryFrame } from '../../client/protocol/frames.ts';
 import type { FrameSink } from './outgoing-stream.ts';
 
+/** What a client may be ahead once it is read: it keeps no more for a resume. */
+const WINDOW = 1024 * 1024;
+
 /** Bytes that a client sends again at most when it resumes, and the window it may use meanwhile. */
 const MAX_REPEATED = 1024 * 1024;
 
 /** Smaller frames are kept together: a client that sends single bytes must not cost hundreds of times as much memory. */
 const MERGED_BYTES = 4096;
+
+/** Frames of this size and more are kept as they came. */
+const VIEWED_BYTES = 32 * 1024;
 
 interface Chunk {
   readonly offset: number;
@@ -47,8 +53,11 @@ export class IncomingStream implements AsyncIterable<Uint8Array> {
     if (this.#isEnded || offset !== due || end > this.#credit) return false;
     this.#first ??= offset;
     this.#next = end;
-    // Safe because: the copy is bounded by the credit; a view would pin the whole message.
-    if (frame.payload.byteLength > 0) this.#keep({ offset, bytes: Uint8Array.prototype.slice.call(frame.payload) });
+    // Safe because: what is kept is bounded by the credit. A view pins what was read with it, at most 64 KiB: too much for a
+    // small frame, which is copied.
+    const { payload } = frame;
+    if (payload.byteLength >= VIEWED_BYTES) this.#keep({ offset, bytes: payload });
+    else if (payload.byteLength > 0) this.#keep({ offset, bytes: Uint8Array.prototype.slice.call(payload) });
     if ((frame.flags & FLAG_EOF) !== 0) this.#isEnded = true;
     this.#wakeUp();
     return true;
@@ -106,8 +115,8 @@ export class IncomingStream implements AsyncIterable<Uint8Array> {
 
   #took(bytes: number): void {
     this.#taken += bytes;
-    if (this.#isEnded || this.#taken + INITIAL_WINDOW - this.#credit < INITIAL_WINDOW / 2) return;
-    this.#credit = this.#taken + INITIAL_WINDOW;
+    if (this.#isEnded || this.#taken + WINDOW - this.#credit < WINDOW / 2) return;
+    this.#credit = this.#taken + WINDOW;
     void this.#sink.sendFrame(encodeFrame(FRAME_KIND.credit, 0, this.id, this.#credit));
   }
 

@@ -19,9 +19,9 @@ export function originRule(host: string, port: number, extraOrigins: readonly st
   };
 }
 
-/** null: acceptable; otherwise why not. Requests without Origin are not from a page. */
-export function refuseOrigin(rule: OriginRule, host: string | undefined, origin: string | undefined): string | null {
-  if (host === undefined || !rule.hosts.has(host.toLowerCase())) return 'the Host header does not name this daemon';
+/** null: acceptable; otherwise why not. `isLocal`: it came over a unix socket. Requests without Origin are not from a page. */
+export function refuseOrigin(rule: OriginRule, host: string | undefined, origin: string | undefined, isLocal = false): string | null {
+  if (!isLocal && (host === undefined || !rule.hosts.has(host.toLowerCase()))) return 'the Host header does not name this daemon';
   if (origin !== undefined && !rule.origins.has(origin.toLowerCase())) return 'the Origin header is not an allowed one';
   return null;
 }

@@ -15,6 +15,8 @@ export interface FrameSink {
 
 export class OutgoingStream {
   readonly id: number;
+  /** Called when the client wants no more, or is gone. */
+  onStop: (() => void) | null = null;
   readonly #sink: FrameSink;
   readonly #pool: FramePool;
   #credit: number;
@@ -48,27 +50,42 @@ export class OutgoingStream {
     this.#offset = offset;
   }
 
-  /** Takes all of it, as credit allows; the bytes must not change afterwards. False: the client wants no more. */
-  async send(bytes: Uint8Array, isStderr: boolean): Promise<boolean> {
-    let rest = bytes;
-    while (rest.byteLength > 0) {
-      while (this.#credit <= this.#offset && !this.#isStopped) {
-        this.#flush(0);
-        await new Promise<void>((resolve) => (this.#wake = resolve));
-      }
-      if (this.#isStopped) return false;
+  /**
+   * Takes all of it, as credit allows; the bytes must not change afterwards. False: the client wants no more. Answers at
+   * once, without a promise, when there is credit and room for all of it.
+   */
+  send(bytes: Uint8Array, isStderr: boolean): boolean | Promise<boolean> {
+    const taken = this.#room === undefined ? this.#take(bytes, isStderr) : 0;
+    if (this.#isStopped) return false;
+    return taken === bytes.byteLength ? true : this.#sendSlowly(bytes.subarray(taken), isStderr);
+  }
+
+  async #sendSlowly(bytes: Uint8Array, isStderr: boolean): Promise<boolean> {
+    for (let rest = bytes; ; ) {
+      await this.#room;
+      rest = rest.subarray(this.#take(rest, isStderr));
+      if (rest.byteLength === 0 || this.#isStopped) return !this.#isStopped;
+      if (this.#room !== undefined) continue;
+      this.#flush(0);
+      await new Promise<void>((resolve) => (this.#wake = resolve));
+    }
+  }
+
+  /** Bytes taken: less than all of them where credit or the socket's room ends. */
+  #take(bytes: Uint8Array, isStderr: boolean): number {
+    let taken = 0;
+    while (taken < bytes.byteLength && this.#credit > this.#offset && this.#room === undefined && !this.#isStopped) {
       if (isStderr !== this.#isStderr) this.#flush(0);
       this.#isStderr = isStderr;
-      const size = Math.min(rest.byteLength, this.#credit - this.#offset, MAX_HELD_BYTES - this.#heldBytes);
-      this.#held.push(size === rest.byteLength ? rest : rest.subarray(0, size));
+      const size = Math.min(bytes.byteLength - taken, this.#credit - this.#offset, MAX_HELD_BYTES - this.#heldBytes);
+      this.#held.push(size === bytes.byteLength ? bytes : bytes.subarray(taken, taken + size));
       this.#heldBytes += size;
       this.#offset += size;
-      rest = rest.subarray(size);
+      taken += size;
       if (this.#heldBytes === MAX_HELD_BYTES) this.#flush(0);
       else this.#flushSoon ??= setImmediate(() => this.#flush(0));
-      if (this.#room !== undefined) await this.#room;
     }
-    return !this.#isStopped;
+    return taken;
   }
 
   end(): void {
@@ -86,6 +103,7 @@ export class OutgoingStream {
     this.#isStopped = true;
     this.#flush(0);
     this.#wakeUp();
+    this.onStop?.();
   }
 
   /** What is held as one frame: pieces that come in one turn of the event loop cost one message and not one each. */

@@ -11,16 +11,23 @@ import type { Clock } from '../observe/clock.ts';
 import type { Log } from '../observe/log.ts';
 import { bearerOf } from './bearer.ts';
 import { Connection, type Dispatch } from './connection.ts';
+import { type HttpAnswer, sendStream } from './http-answer.ts';
+import { LocalListener } from './local-listener.ts';
 import { originRule, type OriginRule, refuseOrigin } from './origin.ts';
+
+/** Of one tenant, so that none can take every place. */
+const MAX_OF_TENANT = 2000;
 
 export interface GatewayOptions {
   readonly host: string;
   readonly port: number;
+  /** A unix socket that is served as well. */
+  readonly socketPath?: string | undefined;
   readonly origins: readonly string[];
   readonly verify: (token: string) => Promise<Principal>;
   readonly dispatch: Dispatch;
   /** Answers plain HTTP; the principal is null where no valid token was sent. */
-  readonly route: (request: IncomingMessage, principal: Principal | null) => Promise<{ readonly status: number; readonly body: unknown }>;
+  readonly route: (request: IncomingMessage, principal: Principal | null) => Promise<HttpAnswer>;
   /** Told of everyone who is not let in. */
   readonly onRefused: (refused: {
     readonly code: string;
@@ -40,6 +47,7 @@ export class Gateway {
   readonly #http: Server;
   readonly #sockets: WebSocketServer;
   readonly #connections = new Set<Connection>();
+  readonly #local: LocalListener | null;
   #rule: OriginRule | null = null;
 
   constructor(options: GatewayOptions) {
@@ -49,6 +57,8 @@ export class Gateway {
       (request, response) => void this.#serve(request, response),
     );
     this.#http.on('upgrade', (request, socket, head) => void this.#upgrade(request, socket, head));
+    const { socketPath } = options;
+    this.#local = socketPath === undefined ? null : new LocalListener(socketPath, (socket) => this.#http.emit('connection', socket));
     this.#sockets = new WebSocketServer({
       noServer: true,
       maxPayload: MAX_MESSAGE_BYTES,
@@ -74,6 +84,7 @@ export class Gateway {
     });
     const address = this.#http.address() as AddressInfo;
     this.#rule = originRule(host, address.port, this.#options.origins);
+    await this.#local?.listen();
     return { host, port: address.port };
   }
 
@@ -84,6 +95,7 @@ export class Gateway {
   async close(): Promise<void> {
     for (const connection of this.#connections) connection.close(CLOSE_CODE.goingAway, 'the daemon stops');
     this.#sockets.close();
+    this.#local?.close();
     await new Promise<void>((resolve) => {
       this.#http.close(() => resolve());
       this.#options.clock.after(2500, () => this.#http.closeAllConnections());
@@ -104,11 +116,14 @@ export class Gateway {
       }
       const token = bearerOf(request.headers.authorization);
       const principal = token === '' ? null : await this.#options.verify(token);
-      const { status, body } = await this.#options.route(request, principal);
-      answer(status, body);
+      const routed = await this.#options.route(request, principal);
+      if ('stream' in routed) await sendStream(response, routed);
+      else answer(routed.status, routed.body);
     } catch (error) {
       const known = SandboxError.is(error) ? error : null;
       if (known === null) this.#options.log.error({ err: error }, 'http request failed');
+      // An answer that has begun can only be cut off.
+      if (response.headersSent) return void response.destroy();
       if (known?.code === 'UNAUTHENTICATED') this.#refused(request, known.code, known.message);
       answer(known?.httpStatus ?? 500, {
         code: known?.code ?? 'INTERNAL',
@@ -138,12 +153,21 @@ export class Gateway {
       const principal = await this.#options.verify(bearerOf(request.headers.authorization) || fromList);
       if (this.#connections.size >= this.#options.maxConnections)
         return refuse('503 Service Unavailable', 'CAPACITY', 'Cannot upgrade: too many connections');
+      if (this.#countOf(principal) >= MAX_OF_TENANT)
+        return refuse('503 Service Unavailable', 'CAPACITY', `Cannot upgrade: the tenant has ${MAX_OF_TENANT} connections`);
       this.#sockets.handleUpgrade(request, socket, head, (accepted) =>
         this.#accept(new Connection({ ...this.#options, socket: accepted, principal, onClosed: (connection) => this.#closed(connection) })),
       );
     } catch (error) {
       refuse('401 Unauthorized', 'UNAUTHENTICATED', SandboxError.is(error) ? error.message : 'Cannot authenticate');
     }
+  }
+
+  /** Connections of the principal's tenant, those included that have not introduced themselves. */
+  #countOf({ tenant }: Principal): number {
+    let count = 0;
+    for (const { principal } of this.#connections) if (principal.tenant === tenant) count += 1;
+    return count;
   }
 
   #accept(connection: Connection): void {
@@ -160,6 +184,9 @@ export class Gateway {
   }
 
   #refusal(request: IncomingMessage): string | null {
-    return this.#rule === null ? 'it is not ready' : refuseOrigin(this.#rule, request.headers.host, request.headers.origin);
+    if (this.#rule === null) return 'it is not ready';
+    // No page and no rebound name gets to a unix socket, so its Host says nothing.
+    const isLocal = this.#local?.has(request.socket) === true;
+    return refuseOrigin(this.#rule, request.headers.host, request.headers.origin, isLocal);
   }
 }
