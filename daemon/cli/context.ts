@@ -17,4 +17,6 @@ export interface CliProcess {
   createLog(level: string): Log;
   /** Calls back for SIGTERM and SIGINT; the result takes the listener off. */
   onSignal(listener: (signal: NodeJS.Signals) => void): () => void;
+  /** Calls back for SIGHUP; the result takes the listener off. */
+  onHangup(listener: () => void): () => void;
 }

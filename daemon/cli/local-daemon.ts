@@ -5,13 +5,15 @@ import { Cloister } from '../../client/index.ts';
 import { SandboxError } from '../../client/protocol/errors.ts';
 import { TenantName } from '../../client/protocol/names.ts';
 import { z } from 'zod';
-import { createToken, loadSigningKeys } from '../auth/token.ts';
+import { KeyRing } from '../auth/key-ring.ts';
+import { createToken } from '../auth/token.ts';
 import { type Config } from '../config.ts';
 import { loadConfig } from '../load-config.ts';
 import { startDaemon } from '../daemon.ts';
 import { readJsonFile } from '../observe/atomic-file.ts';
 import { isStateDirLocked } from '../observe/state-lock.ts';
-import { addressPathOf, keyPathOf, prepareStateDir } from '../state-dir.ts';
+import { tokenKeyPathOf } from '../open-auth.ts';
+import { addressPathOf, prepareStateDir } from '../state-dir.ts';
 import type { CliProcess } from './context.ts';
 
 const LOCAL_TENANT = TenantName.parse('local');
@@ -74,6 +76,6 @@ async function startPrivately(cli: CliProcess, config: Config): Promise<LocalCon
 }
 
 async function localToken(config: Config): Promise<string> {
-  const keys = await loadSigningKeys(keyPathOf(config.stateDir));
+  const keys = await KeyRing.open(tokenKeyPathOf(config));
   return createToken(keys, { tenant: LOCAL_TENANT, role: 'operator', session: null, isReadOnly: false, ttlMs: TOKEN_TTL_MS }, Date.now());
 }

@@ -8,6 +8,11 @@ import { SetupError } from '../setup/setup-error.ts';
 import type { CliProcess } from './context.ts';
 import { connectLocally, type LocalConnection } from './local-daemon.ts';
 import { addAuditCommand } from './audit.ts';
+import { addConfigCommand } from './config.ts';
+import { addConfirmCommand } from './confirm.ts';
+import { addPolicyCheckCommand } from './policy-check.ts';
+import { addPolicyExplainCommand } from './policy-explain.ts';
+import { addDoctorCommand } from './doctor.ts';
 import { addServeCommand } from './serve.ts';
 import { addSetupCommand } from './setup.ts';
 import { addTokenCommand } from './token.ts';
@@ -58,6 +63,11 @@ export async function runCli(args: readonly string[], cli: CliProcess): Promise<
   addSetupCommand(program, cli, context);
   addTokenCommand(program, cli, context);
   addAuditCommand(program, cli, context);
+  addDoctorCommand(program, cli, context);
+  addPolicyExplainCommand(policyCommand(program), cli, context);
+  addPolicyCheckCommand(policyCommand(program), cli, context);
+  addConfigCommand(program, cli, context);
+  addConfirmCommand(program, context);
   addClientCommands(program, context);
   addGlobalOptions(program);
   program.hook('preAction', (_program, verb) => {
@@ -77,6 +87,10 @@ export async function runCli(args: readonly string[], cli: CliProcess): Promise<
     }
   }
 }
+
+/** `policy`, whose verbs have files of their own. */
+const policyCommand = (program: Command): Command =>
+  program.commands.find((command) => command.name() === 'policy') ?? program.command('policy').description('what a policy says');
 
 /** Before the verb or after it: people write both. */
 function addGlobalOptions(command: Command): void {

@@ -23,11 +23,13 @@ export function addServeCommand(program: Command, cli: CliProcess): void {
     .option('--on-exit <what>', 'what SIGTERM does with sandboxes: keep or close')
     .option('--guide', 'print for people, too: address and how to get a token')
     .action(async (options: ServeOptions) => {
-      const config = loadConfig({
-        file: options.config ?? cli.env['CLOISTER_CONFIG'],
-        env: cli.env,
-        options: { listen: options.listen, stateDir: options.stateDir, onExit: options.onExit },
-      });
+      const load = () =>
+        loadConfig({
+          file: options.config ?? cli.env['CLOISTER_CONFIG'],
+          env: cli.env,
+          options: { listen: options.listen, stateDir: options.stateDir, onExit: options.onExit },
+        });
+      const config = load();
       const log = cli.createLog(config.log.level);
       const daemon = await startDaemon(config, {
         log,
@@ -35,6 +37,15 @@ export function addServeCommand(program: Command, cli: CliProcess): void {
         packageRoot: cli.packageRoot,
         version: cli.version,
         arch: cli.arch,
+        loadConfig: load,
+      });
+      const stopListening = cli.onHangup(() => {
+        try {
+          daemon.configuration.reload('SIGHUP');
+        } catch (error) {
+          // It is on record as well; what held before holds still.
+          log.error({ err: error }, 'configuration not reloaded');
+        }
       });
       cli.out.write(
         `${JSON.stringify({ event: 'ready', url: daemon.url, http: daemon.http, stateDir: daemon.stateDir, engine: daemon.engine })}\n`,
@@ -46,6 +57,7 @@ export function addServeCommand(program: Command, cli: CliProcess): void {
       }
       const signal = await new Promise<string>((resolve) => cli.onSignal(resolve));
       log.info({ signal, onExit: config.onExit }, 'stopping');
+      stopListening();
       await daemon.stop(config.onExit);
     });
 }
