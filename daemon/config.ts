@@ -5,11 +5,13 @@ import { isAbsolute } from 'node:path';
 import { z } from 'zod';
 import { DEFAULT_LIMITS, Limits } from '../client/protocol/limits.ts';
 import { Name } from '../client/protocol/names.ts';
+import { ExternalIssuer } from './auth/external-issuers.ts';
 import { neverAllowed } from './egress/address-judge.ts';
 import { parseCidr } from './egress/cidr.ts';
 import { DEFAULT_EGRESS_LIMITS, EgressLimits } from './egress/messages.ts';
 import { parseNameServer } from './egress/name-server.ts';
 import { parseHostPattern } from './policy/host-pattern.ts';
+import { DEFAULT_RULES, RuleList } from './policy/permission-presets.ts';
 import { DEFAULT_PROFILE, ProfileTable } from './policy/profiles.ts';
 
 const AbsolutePath = z.string().max(4096).refine(isAbsolute, 'must be an absolute path');
@@ -100,8 +102,23 @@ export const Config = z
         sweepMs: z.int().min(100).default(5000),
         /** How long a controller that vanished keeps its lease. */
         leaseGraceMs: z.int().min(0).default(30_000),
+        /** How long a sandbox has nothing to do before it is paused, until its next call; null: never. */
+        pauseIdleMs: z.int().min(1000).nullable().default(300_000),
         /** Containers created at once. */
         creating: z.int().min(1).max(64).default(4),
+        /** Started sandboxes that wait for a session, with default limits: every profile with every image and runtime. */
+        warm: z
+          .strictObject({
+            /** Of each combination; 0: every open starts a container. */
+            size: z.int().min(0).max(1000).default(0),
+            /** The default profile unless given. */
+            profiles: z.array(Name).max(16).default([]),
+            /** The default image unless given. */
+            images: z.array(Name).max(16).default([]),
+            /** The default runtime unless given. */
+            runtimes: z.array(Name).max(8).default([]),
+          })
+          .prefault({}),
       })
       .prefault({}),
     workspace: z
@@ -117,12 +134,20 @@ export const Config = z
           .optional(),
         /** `none`: the operator accepts a store without disk quota. */
         quota: z.enum(['hard', 'none']).default('hard'),
+        /** Directories of the host below which sessions may name one as workspace (`hostPath`); without a limit on its size. */
+        hostRoots: z.array(AbsolutePath).max(64).default([]),
+        /** How long a kept workspace stays after its last use; null: for ever. */
+        retainMs: z.int().min(1000).nullable().default(null),
         /** First and last uid that workspaces get. */
         uidRange: z.tuple([z.int().min(1000), z.int().max(4_000_000_000)]).default([200_000, 265_535]),
       })
       .prefault({}),
     permissions: z
       .strictObject({
+        /** What tools may do: rules, and presets by name; the first that matches decides, without one a confirmation is needed. */
+        rules: RuleList.default([...DEFAULT_RULES]),
+        /** Whether commands that nobody takes back are refused whatever the rules say. */
+        hardFloor: z.boolean().default(true),
         /** How long a confirmation is waited for; then it is a denial. */
         confirmTimeoutMs: z.int().min(100).max(3_600_000).default(60_000),
       })
@@ -153,6 +178,8 @@ export const Config = z
           )
           .max(256)
           .default([]),
+        /** PEM file of authorities, beside the host's, whose word on servers is believed where TLS is opened. */
+        upstreamCa: AbsolutePath.optional(),
         /** User and group of the egress process; outside workspace.uidRange. */
         uid: z.int().min(1000).max(4_000_000_000).default(199_999),
         /** What one sandbox may use: connections at once, requests per second, bytes in its life, milliseconds idle and alive per connection. */
@@ -165,6 +192,35 @@ export const Config = z
       .strictObject({
         /** The audit log; in the state directory unless given. */
         file: AbsolutePath.optional(),
+        /** Size from which a new file is begun. */
+        rotateBytes: z
+          .int()
+          .min(64 * 1024)
+          .max(4 * 1024 * 1024 * 1024)
+          .default(64 * 1024 * 1024),
+        /** Days that records are kept: denials, what was asked of people, the rest. */
+        retainDays: z
+          .strictObject({
+            /** What was refused, whatever by. */
+            denial: z.int().min(1).max(36_500).default(90),
+            /** Confirmations and their answers. */
+            approval: z.int().min(1).max(36_500).default(180),
+            /** Everything else. */
+            other: z.int().min(1).max(36_500).default(90),
+          })
+          .prefault({}),
+        /** `group`: on disk within 50 ms; `always`: before the call goes on; `never`: when the kernel likes. */
+        fsync: z.enum(['group', 'always', 'never']).default('group'),
+        /** On a full disk: `stop` what needs a record, or go on and `count` the records that are lost. */
+        onFull: z.enum(['stop', 'count']).default('stop'),
+      })
+      .prefault({}),
+    auth: z
+      .strictObject({
+        /** Directory of the keys of tokens; in the state directory unless given. */
+        keys: AbsolutePath.optional(),
+        /** Issuers whose tokens are accepted beside the daemon's own: issuer, jwks (file or https address), audience, roles, tenants. */
+        jwks: z.array(ExternalIssuer).max(16).default([]),
       })
       .prefault({}),
     log: z

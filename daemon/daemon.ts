@@ -2,30 +2,39 @@
 
 import { rm } from 'node:fs/promises';
 import { Routes } from './admin/routes.ts';
-import { loadSigningKeys, verifyToken } from './auth/token.ts';
+import { openAuth } from './open-auth.ts';
+import { openRoutes } from './open-routes.ts';
+import { openAudit } from './open-audit.ts';
+import { loadSigningKeys } from './auth/signing-keys.ts';
 import type { Config } from './config.ts';
 import { openEngine } from './container/open-engine.ts';
+import type { Configuration } from './gateway/configuration.ts';
 import { createDispatch } from './gateway/handlers.ts';
 import { previewKey } from './gateway/ports/preview-pass.ts';
 import { PreviewServer } from './gateway/ports/preview-server.ts';
 import { RefusalRecord } from './gateway/refusal-record.ts';
+import { UsageBook } from './session/usage-book.ts';
 import { Gateway } from './gateway/server.ts';
 import { splitAddress } from './listen-address.ts';
 import { writeFileAtomic } from './observe/atomic-file.ts';
-import { AuditLog } from './observe/audit-log.ts';
 import { type Clock, systemClock } from './observe/clock.ts';
 import type { Log } from './observe/log.ts';
+import { SecretStore } from './secrets/secret-store.ts';
 import { lockStateDir } from './observe/state-lock.ts';
+import { explainWith } from './open-egress.ts';
 import { openSessions } from './open-sessions.ts';
 import { ClientRegistry } from './session/client-registry.ts';
 import { recordAnyway } from './session/record-anyway.ts';
 import { SandboxRecords } from './session/sandbox-record.ts';
 import { prepareArtifacts } from './setup/prepare-artifacts.ts';
-import { addressPathOf, auditPathOf, instanceIdOf, keyPathOf, prepareStateDir, receiptKeyPathOf } from './state-dir.ts';
+import { addressPathOf, apiSocketPathOf, instanceIdOf, prepareStateDir, receiptKeyPathOf } from './state-dir.ts';
+import { CheckpointRecords } from './workspace/checkpoint-records.ts';
+import { HostDirectories } from './workspace/host-directories.ts';
 import { openWorkspaceStore } from './workspace/open-store.ts';
 import { RuntimeDirs } from './workspace/runtime-dirs.ts';
 import { UidAllocator } from './workspace/uid-allocator.ts';
 import { WorkspaceKeeper } from './workspace/workspace-keeper.ts';
+import { WorkspaceRetention } from './workspace/workspace-retention.ts';
 import { WorkspaceRecords } from './workspace/workspace-records.ts';
 
 const HEARTBEAT_MS = 15_000;
@@ -40,6 +49,8 @@ export interface DaemonEnvironment {
   /** Of the host, as Node spells it. */
   readonly arch: string;
   readonly clock?: Clock;
+  /** Reads the configuration again from where it came from. */
+  readonly loadConfig?: (() => Config) | undefined;
 }
 
 export interface Daemon {
@@ -47,6 +58,7 @@ export interface Daemon {
   readonly http: string;
   readonly stateDir: string;
   readonly engine: string;
+  readonly configuration: Configuration;
   stop(onExit: 'keep' | 'close'): Promise<void>;
 }
 
@@ -110,14 +122,32 @@ export async function startDaemon(config: Config, environment: DaemonEnvironment
       { first, last },
       workspaceRecords.list().map((record) => record.uid),
     );
-    const workspaces = new WorkspaceKeeper({ store, records: workspaceRecords, uids, clock, log });
+    const checkpointRecords = await CheckpointRecords.open(stateDir);
+    const { hostRoots: roots, retainMs } = config.workspace;
+    const hosts = await HostDirectories.open({ stateDir, roots, uidRange: { first, last }, reservedUids: [config.egress.uid] });
+    undo.push((onExit) => (onExit === 'close' ? hosts.dispose() : undefined));
+    const workspaces = new WorkspaceKeeper({ store, records: workspaceRecords, uids, checkpointRecords, hosts, clock, log });
+    const retention = new WorkspaceRetention({
+      list: () => workspaces.list(),
+      isInUse: (id) => workspaces.isInUse(id),
+      remove: (id) => workspaces.remove(id),
+      retainMs,
+      clock,
+      log,
+    });
+    undo.push(() => retention.stop());
 
-    const audit = AuditLog.open(config.audit.file ?? auditPathOf(stateDir), clock);
-    undo.push(() => audit.close());
-    const tokenKeys = await loadSigningKeys(keyPathOf(stateDir));
+    const openedAudit = await openAudit({ config, stateDir, version, clock, log });
+    const { audit, identify } = openedAudit;
+    undo.push(() => openedAudit.stop());
+    const secrets = await SecretStore.open(stateDir);
+    undo.push(() => secrets.detach());
+    const auth = await openAuth(config, stateDir, clock);
+    const verify = (token: string) => auth.authenticator.verify(token);
     const receiptKeys = await loadSigningKeys(receiptKeyPathOf(stateDir));
-    const { pool, confirmations } = openSessions({
+    const { pool, confirmations, egress, configuration, permissions } = openSessions({
       config,
+      loadConfig: environment.loadConfig,
       stateDir,
       packageRoot: environment.packageRoot,
       version,
@@ -127,6 +157,7 @@ export async function startDaemon(config: Config, environment: DaemonEnvironment
       runtimeDirs,
       workspaces,
       sandboxRecords,
+      secrets,
       audit,
       receiptKey: receiptKeys.privateKey,
       connections: () => gateway.connections(),
@@ -135,12 +166,11 @@ export async function startDaemon(config: Config, environment: DaemonEnvironment
       log,
     });
     const clients = new ClientRegistry({ clock });
-    const verify = (token: string) => verifyToken(tokenKeys, token, clock.now());
     const previews = new PreviewServer({
       ...splitAddress(config.ports.listen),
       scheme: config.ports.scheme,
       domain: config.ports.domain,
-      key: previewKey(tokenKeys.privateKey),
+      key: previewKey(auth.keys.current.privateKey),
       verify,
       find: (sandbox, principal) => pool.find(sandbox, principal),
       clock,
@@ -155,11 +185,13 @@ export async function startDaemon(config: Config, environment: DaemonEnvironment
           () => [],
           (error: unknown) => [String(error)],
         ),
+      more: openRoutes({ ...auth, audit, clock, confirmations, configuration, onRevoked: () => auth.closeRevoked(gateway.connections()) }),
     });
     const { host, port } = splitAddress(config.listen);
     const gateway = new Gateway({
       host,
       port,
+      socketPath: apiSocketPathOf(stateDir),
       origins: config.origins,
       clock,
       log,
@@ -167,11 +199,17 @@ export async function startDaemon(config: Config, environment: DaemonEnvironment
       maxConnections: MAX_CONNECTIONS,
       verify,
       dispatch: createDispatch({
+        explainEgress: explainWith(egress, config),
         pool,
         clients,
         audit,
+        workspaces,
+        secrets,
+        usage: new UsageBook(),
         previews,
         confirmations,
+        configuration,
+        permissions,
         clock,
         log,
         version,
@@ -184,6 +222,8 @@ export async function startDaemon(config: Config, environment: DaemonEnvironment
         const { client } = connection;
         if (client !== null && clients.disconnected(client.id, connection.disconnect, () => pool.controllerGone(client.id)))
           pool.controllerLost(client.id);
+        // Back on another connection or not: the question went with this one.
+        if (client !== null) confirmations.disconnected(client.id);
       },
     });
     undo.push(async (onExit) => {
@@ -191,8 +231,14 @@ export async function startDaemon(config: Config, environment: DaemonEnvironment
       await gateway.close();
     });
     undo.push(() => previews.close());
+    identify.from((id) => pool.sessionOf(id));
     const adopted = await pool.adopt();
+    const left = (await sandboxRecords.list()).records.map(({ id }) => id);
+    await secrets.retain(left);
+    for (const id of left) identify.of(id, '');
     await workspaces.reconcile();
+    pool.start();
+    retention.start();
     await previews.listen();
     const address = await gateway.listen();
     const http = `http://${address.host}:${address.port}`;
@@ -204,7 +250,7 @@ export async function startDaemon(config: Config, environment: DaemonEnvironment
     );
     audit.append({ kind: 'daemon.start', version, instanceId, adopted });
     undo.push(() => audit.append({ kind: 'daemon.stop', instanceId }));
-    return { url: http.replace('http', 'ws'), http, stateDir, engine: engine.driver.endpoint, stop: undoAll };
+    return { url: http.replace('http', 'ws'), http, stateDir, engine: engine.driver.endpoint, configuration, stop: undoAll };
   } catch (error) {
     // What an earlier daemon left running is not ended because this one could not start.
     await undoAll(hasSandboxes ? 'keep' : 'close');

@@ -45,13 +45,21 @@ export function loadConfig(sources: ConfigSources): Config {
 }
 
 /** Values that are fine by themselves and could not work together: found now, not at the first session. */
-function contradictions({ engine, images, profiles, defaults, ceilings, workspace }: Config): string[] {
+function contradictions({ engine, images, profiles, defaults, ceilings, pool, workspace }: Config): string[] {
   const problems: string[] = [];
   if (!Object.hasOwn(BUILT_IN_PROFILES, defaults.profile) && !Object.hasOwn(profiles, defaults.profile))
     problems.push(`defaults.profile: ${defaults.profile} is neither built in nor in profiles`);
   if (defaults.image !== 'base' && !Object.hasOwn(images.allow, defaults.image))
     problems.push(`defaults.image: ${defaults.image} is not in images.allow`);
   if (!engine.runtimes.includes(engine.runtime)) problems.push(`engine.runtime: ${engine.runtime} is not in engine.runtimes`);
+  const { warm } = pool;
+  for (const name of warm.profiles)
+    if (!Object.hasOwn(BUILT_IN_PROFILES, name) && !Object.hasOwn(profiles, name))
+      problems.push(`pool.warm.profiles: ${name} is neither built in nor in profiles`);
+  for (const name of warm.images)
+    if (name !== 'base' && !Object.hasOwn(images.allow, name)) problems.push(`pool.warm.images: ${name} is not in images.allow`);
+  for (const name of warm.runtimes)
+    if (!engine.runtimes.includes(name)) problems.push(`pool.warm.runtimes: ${name} is not in engine.runtimes`);
   if (workspace.uidRange[0] > workspace.uidRange[1]) problems.push('workspace.uidRange: the first uid is above the last');
   for (const key of Object.keys(defaults.limits) as (keyof Limits)[]) {
     const [value, maximum] = [defaults.limits[key], ceilings.perSandbox[key]];

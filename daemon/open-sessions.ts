@@ -3,24 +3,36 @@
 import type { KeyObject } from 'node:crypto';
 import { join } from 'node:path';
 import type { Config } from './config.ts';
+import { ConfigInForce } from './config-in-force.ts';
+import { KernelLog } from './container/kernel-log.ts';
 import type { OpenedEngine } from './container/open-engine.ts';
+import type { EgressProcess } from './egress/egress-process.ts';
+import { egressEvents } from './egress-events.ts';
 import { SpoolStore } from './exec/spool-store.ts';
 import type { Connection } from './gateway/connection.ts';
+import type { DeniedExecs } from './gateway/denied-execs.ts';
 import type { AuditLog } from './observe/audit-log.ts';
 import type { Clock } from './observe/clock.ts';
 import type { Log } from './observe/log.ts';
 import { openEgress } from './open-egress.ts';
+import { openPermissions } from './open-permissions.ts';
 import type { PolicySource } from './policy/grant-policy.ts';
+import type { SecretStore } from './secrets/secret-store.ts';
+import { recordAdoptedEnd } from './session/adopted-exec-record.ts';
 import { Confirmations } from './session/confirmations.ts';
+import type { PermissionGate } from './session/permission-gate.ts';
 import { SessionPool } from './session/pool.ts';
 import { Quotas } from './session/quota.ts';
 import { SandboxFactory } from './session/sandbox-factory.ts';
+import { spareTargets } from './session/spare-targets.ts';
 import type { SandboxRecords } from './session/sandbox-record.ts';
 import type { RuntimeDirs } from './workspace/runtime-dirs.ts';
 import type { WorkspaceKeeper } from './workspace/workspace-keeper.ts';
 
 interface SessionParts {
   readonly config: Config;
+  /** Reads the configuration again; absent: it was not read from anywhere. */
+  readonly loadConfig: (() => Config) | undefined;
   readonly stateDir: string;
   readonly packageRoot: string;
   readonly version: string;
@@ -31,6 +43,7 @@ interface SessionParts {
   readonly runtimeDirs: RuntimeDirs;
   readonly workspaces: WorkspaceKeeper;
   readonly sandboxRecords: SandboxRecords;
+  readonly secrets: SecretStore;
   readonly audit: AuditLog;
   readonly receiptKey: KeyObject;
   /** Those of the gateway, which starts later. */
@@ -41,21 +54,42 @@ interface SessionParts {
   readonly log: Log;
 }
 
-export function openSessions(options: SessionParts): { readonly pool: SessionPool; readonly confirmations: Confirmations } {
+export interface OpenedSessions {
+  readonly pool: SessionPool;
+  readonly confirmations: Confirmations;
+  readonly egress: EgressProcess;
+  readonly configuration: ConfigInForce;
+  readonly permissions: { readonly gate: PermissionGate; readonly denied: DeniedExecs };
+}
+
+export function openSessions(options: SessionParts): OpenedSessions {
   const { config, stateDir, instanceId, engine, runtimeDirs, workspaces, audit, clock, log } = options;
+  const configuration = new ConfigInForce({
+    initial: config,
+    load: options.loadConfig,
+    verify: (next) => void spareTargets(next.pool.warm, sourceOf(next)),
+    audit,
+    log,
+  });
   const confirmations = new Confirmations({
     clock,
     audit,
-    timeoutMs: config.permissions.confirmTimeoutMs,
+    timeoutMs: () => configuration.now.permissions.confirmTimeoutMs,
     deliver: (request) => {
       const connection = connectionOf(pool.controllerOf(request.sandboxId) ?? '');
       connection?.sendEvent({ event: 'confirm.request', request });
-      return connection !== undefined;
+      return connection?.client?.id ?? false;
     },
   });
   const egress = openEgress(config, clock, log);
   options.undo(() => egress.stop());
+  const kernelLog = KernelLog.open();
+  options.undo(() => kernelLog?.close());
+  const quotas = new Quotas(config.ceilings);
   const factory = new SandboxFactory({
+    quotas,
+    isStorageLimited: config.ceilings.perTenant.diskBytes !== undefined,
+    spares: () => spareTargets(config.pool.warm, sourceOf(configuration.now)),
     driver: engine.driver,
     instanceId,
     stateDir,
@@ -68,54 +102,29 @@ export function openSessions(options: SessionParts): { readonly pool: SessionPoo
     clock,
     log,
     daemonVersion: options.version,
+    secrets: options.secrets,
+    onExecAdopted: recordAdoptedEnd({ audit, log, version: options.version }),
     egress,
-    onEgress: ({ id, tenant, session, labels, policy }, { at: startedAt, ...decision }) => {
-      audit.append({
-        kind: 'egress.decision',
-        tenant,
-        session,
-        sandboxId: id,
-        policySha256: policy.sha256,
-        labels,
-        startedAt,
-        ...decision,
-      });
-      connectionOf(pool.controllerOf(id) ?? '')?.sendEvent({
-        event: 'egress.decision',
-        sandbox: id,
-        decision: { at: startedAt, ...decision },
-      });
-    },
-    onAsk: ({ id, tenant, session, labels, policy }, { host, port, method, path, rule, reason, execId }) =>
-      confirmations.ask(
-        {
-          kind: 'egress',
-          sandboxId: id,
-          session,
-          tool: 'egress',
-          summary: `connect to ${host}:${port}`,
-          rule,
-          reason,
-          ...(execId === undefined ? {} : { execId }),
-          arguments: { host, port, ...(method === undefined ? {} : { method }), ...(path === undefined ? {} : { path }) },
-        },
-        { tenant, session, labels, policySha256: policy.sha256 },
-      ),
+    kernelLog,
+    ...egressEvents({ audit, log, confirmations, tell: (id, event) => connectionOf(pool.controllerOf(id) ?? '')?.sendEvent(event) }),
   });
 
-  const policySource: PolicySource = {
-    profiles: config.profiles,
-    images: { base: options.baseImage, ...config.images.allow },
+  const sourceOf = (now: Config): PolicySource => ({
+    profiles: now.profiles,
+    images: { base: options.baseImage, ...now.images.allow },
     runtimes: engine.runtimes,
-    defaults: { ...config.defaults, runtime: config.engine.runtime, idleMs: config.pool.idleMs, ttlMs: config.pool.ttlMs },
-    maxima: config.ceilings.perSandbox,
-  };
+    defaults: { ...now.defaults, runtime: config.engine.runtime, idleMs: config.pool.idleMs, ttlMs: config.pool.ttlMs },
+    hasHostRoots: config.workspace.hostRoots.length > 0,
+    maxima: now.ceilings.perSandbox,
+    permissions: now.permissions,
+  });
+  const permissions = openPermissions({ configuration, confirmations, audit });
   const connectionOf = (clientId: string): Connection | undefined =>
     [...options.connections()].find((connection) => connection.client?.id === clientId);
   const pool = new SessionPool({
     maker: factory,
-    policySource: () => policySource,
-    quotas: new Quotas(config.ceilings),
+    policySource: () => sourceOf(configuration.now),
+    quotas,
     clock,
     log,
     audit,
@@ -123,8 +132,14 @@ export function openSessions(options: SessionParts): { readonly pool: SessionPoo
     ttlMs: config.pool.ttlMs,
     sweepMs: config.pool.sweepMs,
     leaseGraceMs: config.pool.leaseGraceMs,
+    pauseIdleMs: config.pool.pauseIdleMs,
     creating: config.pool.creating,
     onEnded: (session, reason) => {
+      confirmations.closed(session.id);
+      permissions.forget(session.id);
+      options.secrets
+        .close(session.id)
+        .catch((error: unknown) => log.error({ sandboxId: session.id, err: error }, 'sealed secrets not removed'));
       for (const connection of options.connections())
         if (connection.roles.forget(session.id))
           connection.sendEvent({
@@ -138,5 +153,5 @@ export function openSessions(options: SessionParts): { readonly pool: SessionPoo
       connectionOf(former)?.sendEvent({ event: 'session.leaseLost', sandbox: session.id });
     },
   });
-  return { pool, confirmations };
+  return { pool, confirmations, egress, configuration, permissions };
 }

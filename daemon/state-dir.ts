@@ -7,10 +7,16 @@ import { writeFileAtomic } from './observe/atomic-file.ts';
 
 export const keyPathOf = (stateDir: string): string => join(stateDir, 'keys', 'token-ed25519.pem');
 export const receiptKeyPathOf = (stateDir: string): string => join(stateDir, 'keys', 'receipt-ed25519.pem');
+export const egressAuthorityPathOf = (stateDir: string): string => join(stateDir, 'keys', 'egress-authority.pem');
+export const auditKeyPathOf = (stateDir: string): string => join(stateDir, 'keys', 'audit-ed25519.pem');
+export const revokedPathOf = (stateDir: string): string => join(stateDir, 'keys', 'tokens-revoked.json');
 export const auditPathOf = (stateDir: string): string => join(stateDir, 'audit.jsonl');
 
 /** Where the daemon that lives on this directory listens. */
 export const addressPathOf = (stateDir: string): string => join(stateDir, 'daemon.json');
+
+/** The unix socket of the API, for programs on this host. */
+export const apiSocketPathOf = (stateDir: string): string => join(stateDir, 'api.sock');
 
 /** Makes the directories, mode 0700: the engine mounts what sandboxes need as root, so no other uid passes through here. */
 export async function prepareStateDir(stateDir: string): Promise<void> {
