@@ -10,30 +10,60 @@ import { toResult, type WorkloadResult } from './harness/result.ts';
 import { Scope } from './harness/scope.ts';
 import { openStage } from './harness/stage.ts';
 import { environmentText, judgementText, resultText } from './harness/table.ts';
+import { auditAppend, auditVerify } from './workloads/audit.ts';
 import { backlog } from './workloads/backlog.ts';
 import { coldOpen } from './workloads/cold-open.ts';
 import { drift } from './workloads/drift.ts';
+import { egressJudge } from './workloads/egress-judge.ts';
+import { permissionDecisions, permissionReading } from './workloads/permissions.ts';
+import { egressRequest } from './workloads/egress-request.ts';
+import { egressTunnel, egressTunnels } from './workloads/egress-tunnel.ts';
 import { execEcho, execTrue } from './workloads/exec-true.ts';
 import { fileReadBig, fileReadSmall, fileWriteBig, fileWriteSmall } from './workloads/files.ts';
+import { fileGlob, fileGrep, fileList } from './workloads/files-tree.ts';
 import { idleExecs } from './workloads/idle-execs.ts';
 import { parallel } from './workloads/parallel.ts';
+import { redaction } from './workloads/redaction.ts';
 import { slowReader } from './workloads/slow-reader.ts';
 import { stream } from './workloads/stream.ts';
+import { checkpointedExec, treeUpload, workspaceFork, workspaceSnapshot } from './workloads/workspace.ts';
+import { idleSandboxes } from './workloads/idle-sandboxes.ts';
+import { burst, openToOutput, warmOpen } from './workloads/warm-open.ts';
 
 const WORKLOADS = [
   execTrue,
   execEcho,
   coldOpen,
+  warmOpen,
+  openToOutput,
+  burst,
+  ...idleSandboxes(),
   parallel,
   drift,
   slowReader,
   stream,
   backlog,
   idleExecs,
+  redaction,
+  auditAppend,
+  auditVerify,
   fileWriteSmall,
   fileReadSmall,
   fileWriteBig,
   fileReadBig,
+  fileList,
+  fileGlob,
+  fileGrep,
+  egressRequest,
+  egressTunnel,
+  egressTunnels,
+  egressJudge,
+  permissionDecisions,
+  permissionReading,
+  treeUpload,
+  checkpointedExec,
+  workspaceSnapshot,
+  workspaceFork,
 ];
 const PACKAGE_ROOT = join(import.meta.dirname, '..', '..');
 

@@ -1,15 +1,17 @@
 // The middle of the same-hops reference: a process that passes each WebSocket message on to the spawner and answers.
-// As a program: the socket of the spawner is its argument, the port it picked its only line of output.
+// As a program: its arguments are the socket of the spawner and its own; a line of output says that it listens.
 
 import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:http';
 import { WebSocketServer } from 'ws';
 import { SpawnerClient } from './peers/spawner.ts';
 
 const spawner = await SpawnerClient.connect(process.argv[2] ?? '');
-const server = new WebSocketServer({ host: '127.0.0.1', port: 0, perMessageDeflate: false });
-await once(server, 'listening');
+const http = createServer();
+const server = new WebSocketServer({ server: http, perMessageDeflate: false });
+http.listen(process.argv[3] ?? '');
+await once(http, 'listening');
 server.on('connection', (socket) => {
   socket.on('message', (message) => void spawner.run().then(() => socket.send(message, { binary: false })));
 });
-process.stdout.write(`${(server.address() as AddressInfo).port}\n`);
+process.stdout.write('listening\n');

@@ -4,10 +4,13 @@
 import { performance } from 'node:perf_hooks';
 import { seeded } from './statistics.ts';
 
-export type Unit = 'ms' | 'MB/s' | 'execs/s' | 'MiB' | 'ratio' | '%';
+export type Unit = 'ms' | 'MB/s' | 'decisions/s' | 'records/s' | 'tunnels' | 'execs/s' | 'MiB' | 'ratio' | '%';
 export const IS_HIGHER_BETTER: Readonly<Record<Unit, boolean>> = {
   ms: false,
   'MB/s': true,
+  'decisions/s': true,
+  'records/s': true,
+  tunnels: true,
   'execs/s': true,
   MiB: false,
   ratio: false,

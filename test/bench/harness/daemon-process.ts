@@ -29,15 +29,25 @@ export class DaemonProcess {
     this.engineSocket = ready.engine.slice('unix://'.length);
   }
 
-  /** `nodeOptions` are for profilers. The scope ends it, with all its sandboxes and files. */
-  static async start(packageRoot: string, scope: Scope, nodeOptions: readonly string[] = []): Promise<DaemonProcess> {
+  /** Its API on a unix socket, as the peers reach the engine. */
+  get localUrl(): string {
+    return `unix:${join(this.stateDir, 'api.sock')}`;
+  }
+
+  /** `nodeOptions` are for profilers, `settings` are CLOISTER_ variables. The scope ends it, with all its sandboxes and files. */
+  static async start(
+    packageRoot: string,
+    scope: Scope,
+    nodeOptions: readonly string[] = [],
+    settings: Readonly<Record<string, string>> = {},
+  ): Promise<DaemonProcess> {
     const main = join(packageRoot, 'dist', 'daemon', 'main.js');
     const stateDir = await mkdtemp(join(tmpdir(), 'cl-bench-'));
     scope.defer(() => rm(stateDir, { recursive: true, force: true }));
     const logPath = join(stateDir, 'daemon.log');
     const log = await open(logPath, 'w');
     const args = [...nodeOptions, main, 'serve', '--listen', '127.0.0.1:0', '--state-dir', stateDir, '--on-exit', 'close'];
-    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', log.fd] });
+    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', log.fd], env: { ...process.env, ...settings } });
     await log.close();
     scope.defer(async () => {
       if (child.exitCode === null && child.signalCode === null && child.kill('SIGTERM')) await once(child, 'exit');

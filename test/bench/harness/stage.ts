@@ -20,6 +20,8 @@ export interface Stage {
   readonly client: Cloister;
   /** A sandbox with default limits that no workload closes. */
   readonly sandbox: Sandbox;
+  /** The same one, through TCP on the loopback. */
+  readonly sandboxOverTcp: Sandbox;
   readonly docker: Docker;
   /** What `docker run` needs to confine a command as a sandbox is confined; the image comes after them. */
   readonly flags: readonly string[];
@@ -35,15 +37,21 @@ export interface Stage {
 export async function openStage(packageRoot: string, scope: Scope, nodeOptions: readonly string[]): Promise<Stage> {
   const directory = await mkdtemp(join(tmpdir(), 'cl-peers-'));
   scope.defer(() => rm(directory, { recursive: true, force: true }));
-  const daemon = await DaemonProcess.start(packageRoot, scope, nodeOptions);
-  const client = await Cloister.connect({ url: daemon.url, token: await daemon.token(TENANT) });
+  // Servers of the egress workloads are on the host's loopback.
+  const daemon = await DaemonProcess.start(packageRoot, scope, nodeOptions, { CLOISTER_EGRESS_ALLOW_PRIVATE: '["127.81.0.0/16"]' });
+  // Through a unix socket, as the peers reach the engine.
+  const token = await daemon.token(TENANT);
+  const client = await Cloister.connect({ url: daemon.localUrl, token });
   scope.defer(() => client.close());
+  const clientOverTcp = await Cloister.connect({ url: daemon.url, token });
+  scope.defer(() => clientOverTcp.close());
   let sessions = 0;
   const open = (options: Partial<OpenOptions> = {}): Promise<Sandbox> => {
     sessions += 1;
     return client.open({ session: `bench-${sessions}`, workspace: { retain: 'delete' }, ...options });
   };
   const sandbox = await open();
+  const sandboxOverTcp = await clientOverTcp.open({ session: sandbox.session, role: 'participant' });
   const { receipt } = sandbox;
   const flags = await hardenedFlags({ packageRoot, directory, uid: receipt.uid, limits: sandbox.limits });
   const docker = new Docker({ socketPath: daemon.engineSocket });
@@ -52,5 +60,5 @@ export async function openStage(packageRoot: string, scope: Scope, nodeOptions: 
     await runDocker(daemon.engineSocket, ['run', '--detach', '--rm', '--init', ...flags, image, 'sleep', 'infinity'])
   ).trim();
   scope.defer(() => runDocker(daemon.engineSocket, ['rm', '--force', peerContainer]));
-  return { scope, packageRoot, daemon, client, sandbox, docker, flags, image, peerContainer, directory, open };
+  return { scope, packageRoot, daemon, client, sandbox, sandboxOverTcp, docker, flags, image, peerContainer, directory, open };
 }

@@ -1,4 +1,4 @@
-// The reference with our hops and nothing else: this process -> WebSocket -> another Node process -> unix socket ->
+// The reference with our hops and nothing else: this process -> WebSocket on a unix socket -> another Node process -> unix socket ->
 // static spawner in a container, and back.
 
 import { spawn } from 'node:child_process';
@@ -18,13 +18,14 @@ export class SameHops {
   }
 
   static async start(spawnerSocket: string, scope: Scope): Promise<SameHops> {
+    const path = `${spawnerSocket}.relay`;
     const relay = join(import.meta.dirname, '..', 'same-hops-relay.ts');
-    const child = spawn(process.execPath, ['--import', 'tsx', relay, spawnerSocket], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawn(process.execPath, ['--import', 'tsx', relay, spawnerSocket, path], { stdio: ['ignore', 'pipe', 'inherit'] });
     scope.defer(async () => {
       if (child.exitCode === null && child.kill('SIGTERM')) await once(child, 'exit');
     });
-    const [port] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
-    const socket = new WebSocket(`ws://127.0.0.1:${port}`, { perMessageDeflate: false });
+    await once(createInterface({ input: child.stdout }), 'line');
+    const socket = new WebSocket(`ws+unix:${path}:/`, { perMessageDeflate: false });
     await once(socket, 'open');
     return new SameHops(socket);
   }

@@ -16,12 +16,13 @@ export const execTrue: Workload = {
   unit: 'ms',
   what: '`true` in a container that runs, from the call to the exit code',
   async run(stage, { isQuick }) {
-    const { sandbox, docker, peerContainer, daemon, flags, image, scope } = stage;
+    const { sandbox, sandboxOverTcp, docker, peerContainer, daemon, flags, image, scope } = stage;
     const spawnerSocket = await startSpawner(stage);
     const hops = await SameHops.start(spawnerSocket, scope);
     const spawner = await SpawnerClient.connect(spawnerSocket);
     const contenders: Contender[] = [
       { name: 'cloister', perRound: 5, sample: async () => expectSuccess(await sandbox.exec(['true'])) },
+      { name: 'cloister, over TCP', perRound: 5, sample: async () => expectSuccess(await sandboxOverTcp.exec(['true'])) },
       { name: 'dockerode exec', sample: async () => expectZero((await dockerodeExec(docker, peerContainer, ['true'])).exitCode) },
       {
         name: 'docker exec',

@@ -13,11 +13,12 @@ export const stream: Workload = {
   name: 'stream',
   unit: 'MB/s',
   what: 'standard output of 500 MB to a reader that only counts',
-  async run({ sandbox, docker, peerContainer }, { isQuick }) {
+  async run({ sandbox, sandboxOverTcp, docker, peerContainer }, { isQuick }) {
     const bytes = isQuick ? QUICK_BYTES : BYTES;
     const command = ['head', '-c', String(bytes), '/dev/zero'];
     const contenders = [
       { name: 'cloister', sample: () => rate(bytes, () => readAll(sandbox, command)) },
+      { name: 'cloister, over TCP', sample: () => rate(bytes, () => readAll(sandboxOverTcp, command)) },
       { name: 'dockerode exec', sample: () => rate(bytes, async () => (await dockerodeExec(docker, peerContainer, command)).stdoutBytes) },
       { name: 'dockerode exec, not demultiplexed', sample: () => rate(bytes, () => dockerodeExecRaw(docker, peerContainer, command)) },
     ];
