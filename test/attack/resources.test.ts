@@ -19,7 +19,8 @@ let attacked: Sandbox;
 let bystander: Sandbox;
 
 beforeAll(async () => {
-  daemon = await spawnTestDaemon();
+  // The floor would refuse these attacks before they start; here the kernel has to hold them.
+  daemon = await spawnTestDaemon({ config: { permissions: { hardFloor: false } } });
   mallory = await daemon.connect('mallory');
   attacked = await mallory.open({ session: 'attack', limits: LIMITS });
   bystander = await (await daemon.connect('acme')).open({ session: 'bystander', limits: { memoryBytes: 128 * MIB } });

@@ -7,6 +7,7 @@ import { fileClaims } from './client-files-claims.ts';
 import { outputClaims } from './client-output-claims.ts';
 import { sessionClaims } from './client-session-claims.ts';
 import { newSession } from './client-subject.ts';
+import { textClaims } from './client-text-claims.ts';
 
 export interface ClientUnderTest {
   /** A client of its own each time. */
@@ -36,6 +37,6 @@ export function clientContract(kind: string, underTest: () => ClientUnderTest): 
         return sandbox;
       },
     };
-    for (const claims of [commandClaims, outputClaims, fileClaims, sessionClaims]) claims(subject);
+    for (const claims of [commandClaims, outputClaims, fileClaims, textClaims, sessionClaims]) claims(subject);
   });
 }

@@ -3,6 +3,7 @@
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, test } from 'vitest';
+import { WINDOW_BYTES } from '../../daemon/link/frames.ts';
 import { SandboxFiles } from '../../daemon/files/sandbox-files.ts';
 import type { ExitReport } from '../../daemon/link/messages.ts';
 import { linkFileContract } from './link-file-contract.ts';
@@ -122,12 +123,12 @@ export function linkContract(name: string, create: () => Promise<LinkHarness>): 
 
     test('stops a command whose output nobody credits, and goes on with credit', async () => {
       await using harness = await create();
-      const ran = run(harness.link, 1, ['sh', '-c', 'head -c 1000000 /dev/zero'], { holdCredit: true });
-      while (ran.bytes() < 262_144) await new Promise((resolve) => setTimeout(resolve, 10));
-      expect(ran.bytes()).toBe(262_144);
+      const ran = run(harness.link, 1, ['sh', '-c', 'head -c 2000000 /dev/zero'], { holdCredit: true });
+      while (ran.bytes() < WINDOW_BYTES) await new Promise((resolve) => setTimeout(resolve, 10));
+      expect(ran.bytes()).toBe(WINDOW_BYTES);
       const timer = setInterval(() => harness.link.credit(1, ran.bytes()), 5);
       const report = await ran.exit.finally(() => clearInterval(timer));
-      expect(report.outputBytes).toBe(1_000_000);
+      expect(report.outputBytes).toBe(2_000_000);
     });
 
     test('loses and doubles no output over reconnects', async () => {

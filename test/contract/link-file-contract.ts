@@ -2,6 +2,7 @@
 
 import { expect, test } from 'vitest';
 import { SandboxFiles } from '../../daemon/files/sandbox-files.ts';
+import { collect } from '../support/worker-files.ts';
 import { run } from './link-run.ts';
 import type { LinkHarness } from './link-run.ts';
 
@@ -36,6 +37,17 @@ export function linkFileContract(create: () => Promise<LinkHarness>): void {
     const { sha256, stat } = await files.hash('big');
     expect(sha256).toMatch(/^[0-9a-f]{64}$/);
     expect(stat.size).toBe(3_500_000);
+  });
+
+  test('files are found by name and by content, and what a limit left out is said', async () => {
+    await using opened = await open();
+    const { files } = opened;
+    for (const path of ['a.ts', 'src/b.ts', 'src/deep/c.js']) await files.write(path, Buffer.from(`one\nfind ${path} 1\n`));
+    const globbed = await collect(files.search.glob({ path: '.', pattern: ['**/*.{ts,js}', '!a.*'] }));
+    expect(globbed.found.map(({ path }) => path)).toEqual(['src/b.ts', 'src/deep/c.js']);
+    const grepped = await collect(files.search.grep({ path: 'src', pattern: '^find .*\\b\\d$', limit: 1 }));
+    expect(grepped.found).toEqual([{ path: 'src/b.ts', line: 2, text: 'find src/b.ts 1', isMatch: true }]);
+    expect(grepped.summary).toMatchObject({ matches: 1, truncated: true, omitted: ['limit'] });
   });
 
   test('a write whose source fails leaves no trace', async () => {

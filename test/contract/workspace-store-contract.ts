@@ -174,6 +174,26 @@ export function workspaceStoreContract(subject: WorkspaceStoreCase): void {
       );
     });
 
+    it('puts a snapshot in the place of the present state, with its limit, and keeps its snapshots', async () => {
+      const { id, path } = await create();
+      await runAs(uid, path, 'echo one > f; mkdir d');
+      await store.snapshot(id, 'one');
+      await runAs(uid, path, 'echo two > f; rmdir d; touch more');
+      const limit = await store.quota(id);
+      await store.restore(id, 'one');
+      expect((await readdir(path)).toSorted()).toEqual(['d', 'f']);
+      expect(await readFile(join(path, 'f'), 'utf8')).toBe('one\n');
+      expect((await lstat(path)).mode & 0o7777).toBe(0o700);
+      expect((await runAs(uid, path, 'echo three > f && cat f')).stdout).toBe('three\n');
+      expect(await store.quota(id)).toEqual(limit);
+      expect((await store.listSnapshots(id)).map(({ name }) => name)).toEqual(['one']);
+      await store.restore(id, 'one');
+      expect(await readFile(join(path, 'f'), 'utf8')).toBe('one\n');
+      await expect(store.restore(id, 'other')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+      await store.remove(id);
+      expect(await store.list()).not.toContain(id);
+    });
+
     it('removes snapshots, read-only, deep and immutable trees, and many files, and says nothing the second time', async () => {
       const { id, path } = await create();
       await runAs(uid, path, 'mkdir many && cd many && seq 20000 | xargs touch');

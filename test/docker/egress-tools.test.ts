@@ -5,12 +5,14 @@ import type { Cloister, ConfirmRequest, Sandbox } from '../../client/index.ts';
 import { type TestNames, startTestNames } from '../support/egress-names.ts';
 import { startTestOrigin, type TestOrigin } from '../support/egress-origins.ts';
 import { makeTestPackages, type TestPackages } from '../support/egress-packages.ts';
+import { startSshServer, type TestSshServer } from '../support/ssh-server.ts';
 import { startTestDaemon, type TestDaemon } from '../support/test-daemon.ts';
 
 const ADDRESS = '127.81.7.1';
 const HOST = 'allowed.test';
 
 let packages: TestPackages;
+let ssh: TestSshServer;
 let origin: TestOrigin;
 let names: TestNames;
 let daemon: TestDaemon;
@@ -22,6 +24,7 @@ let answer: (request: ConfirmRequest) => Promise<'allow-once' | 'allow-session' 
 beforeAll(async () => {
   packages = await makeTestPackages(HOST);
   origin = await startTestOrigin({ address: ADDRESS, names: [HOST], listener: packages.listener });
+  ssh = await startSshServer(ADDRESS, 22);
   names = await startTestNames({ [HOST]: [ADDRESS], 'ask.test': [ADDRESS] });
   daemon = await startTestDaemon({
     config: { egress: { resolver: names.address, allowPrivate: [ADDRESS] }, permissions: { confirmTimeoutMs: 1500 } },
@@ -35,7 +38,7 @@ beforeAll(async () => {
   sandbox = await client.open({
     session: 'tools',
     profile: 'workspace-write',
-    egress: { allow: [HOST, `${HOST}:80`, `${HOST}:2222`], ask: ['ask.test'] },
+    egress: { allow: [HOST, `${HOST}:80`, `${HOST}:2222`, `${HOST}:22`], ask: ['ask.test'] },
   });
   await sandbox.files.write('ca.pem', origin.authority);
 });
@@ -43,6 +46,7 @@ afterAll(async () => {
   await daemon[Symbol.asyncDispose]();
   await origin[Symbol.asyncDispose]();
   await names[Symbol.asyncDispose]();
+  await ssh[Symbol.asyncDispose]();
   await packages[Symbol.asyncDispose]();
 });
 
@@ -71,6 +75,31 @@ describe('a tool that fetches', () => {
     const result = await sandbox.exec(command);
     expect(result.stdout + result.stderr).toContain(said);
     expect(result.egress.filter(({ verdict }) => verdict === 'deny')).toEqual([]);
+  });
+
+  test('git clone over ssh, and no other host that way', async () => {
+    await sandbox.files.write('key', ssh.key, { mode: 0o600 });
+    await sandbox.files.write('known', `${HOST} ${ssh.hostKey}\n`);
+    await sandbox.exec(
+      'mkdir -p -m 700 $HOME/.ssh && printf "IdentityFile /workspace/key\\nUserKnownHostsFile /workspace/known\\nBatchMode yes\\n" > $HOME/.ssh/config',
+    );
+    const result = await sandbox.exec(
+      `git clone -q ssh://root@${HOST}${packages.directory}/repo.git secure && git -C secure log --format=%s`,
+    );
+    expect(result.stdout + result.stderr).toBe('first\n');
+    const denied = await sandbox.exec(`git clone -q ssh://root@other.test${packages.directory}/repo.git other`);
+    expect(denied.exitCode).not.toBe(0);
+    expect(denied.stderr).toContain('403');
+  });
+
+  test('tools that are not in the image find the way out by their variables', async () => {
+    const { stdout } = await sandbox.exec('env');
+    const env = Object.fromEntries(stdout.split('\n').map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]));
+    // apt, go and cargo take the lower-case names, apt both from `http_proxy`; Java has its own.
+    for (const name of ['http_proxy', 'https_proxy', 'HTTP_PROXY', 'HTTPS_PROXY', 'ALL_PROXY'])
+      expect(env[name]).toMatch(/^http:\/\/[\w-]+:x@127\.0\.0\.1:3128$/);
+    expect(env['JAVA_TOOL_OPTIONS']).toContain('-Dhttps.proxyHost=127.0.0.1 -Dhttps.proxyPort=3128');
+    expect(env['GIT_SSH_COMMAND']).toContain('/run/cloister-init connect %h %p');
   });
 
   test('SOCKS is judged like everything else', async () => {

@@ -28,6 +28,10 @@ test('the frame parser and the check of a START keep their claims', async () => 
   expect((await run(join(out, 'frame-fuzz'), [INPUTS, SEED])).stdout).toBe(`${INPUTS} inputs, seed ${SEED}: clean\n`);
 });
 
+test('expressions, globs and ignore rules end, stay in their memory and match what they say', async () => {
+  expect((await run(join(out, 'file-fuzz'), [INPUTS, SEED])).stdout).toBe(`${INPUTS} inputs, seed ${SEED}: clean\n`);
+}, 120_000);
+
 test('execs, stdin, output, dials and file requests stay in their windows, tell each end once, and are forgotten', async () => {
   const { length } = await readdir(CORPUS);
   expect(length).toBeGreaterThan(50);

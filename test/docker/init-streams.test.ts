@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { DOWN, FLAG, UP } from '../../daemon/link/frames.ts';
+import { DOWN, FLAG, UP, WINDOW_BYTES } from '../../daemon/link/frames.ts';
 import { InitPeer } from '../support/init-peer.ts';
 
 const ECONNREFUSED = 111;
@@ -46,9 +46,9 @@ describe('the streams of a command', () => {
   it('stop at a window that is not credited, while other commands answer', async () => {
     const exec = peer.exec('yes');
     exec.replies = false;
-    await exec.until((e) => e.received === 256 * 1024);
+    await exec.until((e) => e.received === WINDOW_BYTES);
     expect((await peer.exec(['true']).end()).code).toBe(0);
-    expect(exec.received).toBe(256 * 1024);
+    expect(exec.received).toBe(WINDOW_BYTES);
     peer.killTree(exec, 0);
     peer.credit(exec);
     exec.replies = true;

@@ -154,7 +154,9 @@ describe('the outcome says what happened', () => {
 
   test('a command that takes every process slot is killed for the next one, and the result says why', async () => {
     const narrow = await client.open({ session: 'narrow', limits: { pids: 32 }, workspace: { retain: 'delete' } });
-    const hog = narrow.exec(['python3', '-c', FILL_PROCESSES], { background: true });
+    // A file, because a bomb in plain sight is refused.
+    await narrow.files.write('fill.py', FILL_PROCESSES);
+    const hog = narrow.exec(['python3', 'fill.py'], { background: true });
     for await (const chunk of hog)
       if (chunk.text.includes('full')) expect(await narrow.exec('echo room')).toMatchObject({ outcome: 'exited', stdout: 'room\n' });
     expect(await hog).toMatchObject({

@@ -38,7 +38,7 @@ it('leaves whole workspaces only, one mount and one loop device, and nothing aft
     const pool = join(stateDir, 'pool');
     expect((await listMounts(stateDir)).map(({ target }) => target)).toEqual([pool, join(stateDir, 'pool-ro')]);
     expect((await runCommand('losetup', ['--associated', join(stateDir, 'pool.btrfs')])).trim().split('\n')).toHaveLength(1);
-    expect(await readdir(join(pool, 'new'))).toEqual([]);
+    expect([await readdir(join(pool, 'new')), await readdir(join(pool, 'old'))]).toEqual([[], []]);
     for (const id of await readdir(join(pool, 'ws'))) {
       found += 1;
       expect(await store.quota(id)).toEqual({ maxBytes: 8 * MIB });

@@ -22,6 +22,8 @@ export interface SeenRequest {
 export interface TestOrigin extends AsyncDisposable {
   /** An address of the loopback that is this test's alone. */
   readonly address: string;
+  /** Where its files lie; gone with it. */
+  readonly directory: string;
   /** PEM of the authority that signed its certificate. */
   readonly authority: string;
   /** What reached it, over HTTP and HTTPS. */
@@ -75,6 +77,7 @@ export async function startTestOrigin(options: {
   return {
     address,
     seen,
+    directory,
     authority: cert,
     connections: () => connections,
     async [Symbol.asyncDispose]() {

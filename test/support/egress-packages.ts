@@ -18,6 +18,8 @@ z.writestr("tiny-1.0.dist-info/RECORD", "")
 z.close()`;
 
 export interface TestPackages extends AsyncDisposable {
+  /** Where its files lie; gone with it. */
+  readonly directory: string;
   readonly listener: RequestListener;
 }
 
@@ -45,6 +47,7 @@ export async function makeTestPackages(host: string): Promise<TestPackages> {
     }),
   };
   return {
+    directory: root,
     listener: (request, response) => {
       const path = (request.url ?? '').split('?')[0] ?? '';
       const page = pages[path];

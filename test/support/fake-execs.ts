@@ -2,7 +2,7 @@
 
 import type { ExecResult } from '../../client/protocol/exec.ts';
 import { SandboxError } from '../../client/protocol/errors.ts';
-import type { ExecEvent } from '../../daemon/exec/attachment.ts';
+import type { ExecEvent, PiecesEvent } from '../../daemon/exec/attachment.ts';
 import type { ExecRequest } from '../../daemon/exec/exec-request.ts';
 import { Notifier } from '../../daemon/exec/notifier.ts';
 
@@ -63,6 +63,13 @@ export class FakeExecution {
       }
       at += 1;
       if (event.kind !== 'output' || event.offset >= offset) yield event;
+    }
+  }
+
+  async *attachPieces(offset: number, signal: AbortSignal): AsyncGenerator<PiecesEvent> {
+    for await (const event of this.attach(offset, signal)) {
+      if (event.kind !== 'output') yield event;
+      else yield { kind: 'pieces', pieces: [{ stream: event.stream, offset: event.offset, bytes: Buffer.from(event.bytes) }] };
     }
   }
 

@@ -11,6 +11,7 @@ import type { Principal } from '../../daemon/auth/principal.ts';
 import type { AuditEntry, AuditLog } from '../../daemon/observe/audit-log.ts';
 import type { Log } from '../../daemon/observe/log.ts';
 import type { PolicySource } from '../../daemon/policy/grant-policy.ts';
+import { DEFAULT_RULES } from '../../daemon/policy/permission-presets.ts';
 import type { AdoptedSandbox, RunningSandbox, SandboxMaker, SandboxOrder } from '../../daemon/session/running-sandbox.ts';
 import { SessionPool } from '../../daemon/session/pool.ts';
 import type { PoolOptions } from '../../daemon/session/pool-options.ts';
@@ -65,6 +66,21 @@ export class FakeSandbox {
     this.life.push(life);
   }
 
+  /** What was done to it, in order. */
+  readonly pauses: ('pause' | 'resume')[] = [];
+  /** What pausing and resuming wait for. */
+  pausing: Promise<void> = Promise.resolve();
+
+  async pause(): Promise<void> {
+    this.pauses.push('pause');
+    await this.pausing;
+  }
+
+  async resume(): Promise<void> {
+    this.pauses.push('resume');
+    await this.pausing;
+  }
+
   async detach(): Promise<void> {
     this.isDetached = true;
   }
@@ -99,6 +115,27 @@ export class FakeMaker implements SandboxMaker {
   async adopt(): Promise<readonly AdoptedSandbox[]> {
     return this.left;
   }
+
+  /** Ids that are kept as spares; the next order gets the first. */
+  readonly spares: SandboxOrder['id'][] = [];
+  /** What a claim finds out: the spare is no good. */
+  isSpareBad = false;
+
+  reserve(): SandboxOrder['id'] | null {
+    return this.spares.shift() ?? null;
+  }
+
+  async claim(order: SandboxOrder, signal: AbortSignal): Promise<RunningSandbox | null> {
+    return this.isSpareBad ? null : this.make(order, signal);
+  }
+
+  start(): void {
+    return undefined;
+  }
+
+  async stop(): Promise<void> {
+    this.spares.length = 0;
+  }
 }
 
 /** What stands in for a class with private parts has to be cast. */
@@ -130,6 +167,7 @@ export const policySource = (more: Partial<PolicySource> = {}): PolicySource => 
   runtimes: ['runc'],
   defaults: { profile: 'workspace-write-no-network', image: 'base', runtime: 'runc', limits: DEFAULT_LIMITS, idleMs: 60_000, ttlMs: null },
   maxima: {},
+  permissions: { rules: DEFAULT_RULES, hardFloor: true },
   ...more,
 });
 
@@ -179,6 +217,7 @@ export function poolHarness(more: Partial<PoolOptions> & { perTenant?: object; h
     ttlMs: null,
     sweepMs: 1000,
     leaseGraceMs: 30_000,
+    pauseIdleMs: null,
     creating: 4,
     onEnded: (session, reason) => ended.push({ session, reason }),
     onLeaseLost: (session, former) => lost.push({ session, former }),

@@ -68,8 +68,6 @@ export async function grantedHost(driver: ContainerDriver): Promise<GrantedHost>
   const grant: SandboxGrant = {
     sandboxId: `sb-${randomUUID()}`,
     instanceId: 'test',
-    tenant: 'acme',
-    session: 'receipt',
     image: { name: 'empty', id: await emptyImage(driver) },
     runtime: 'runc',
     profile: { name: 'workspace-write-no-network', isWorkspaceReadonly: false, seccomp },

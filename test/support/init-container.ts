@@ -3,9 +3,10 @@
 
 import { execFile } from 'node:child_process';
 import { chmod, chown, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { constants, setPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { residentBytes } from './host-view.ts';
 
 const UID = 200_001;
 const SECCOMP = join(import.meta.dirname, '../../seccomp/strict.json');
@@ -14,6 +15,15 @@ const run = promisify(execFile);
 export interface InitContainerOptions {
   readonly nonce: Buffer;
   readonly pids?: number;
+}
+
+export interface InitRunOptions {
+  /** Another binary than the one that set-up built. */
+  readonly init?: string;
+  /** More flags of `docker run`. */
+  readonly args?: readonly string[];
+  /** A program with its arguments that runs it. */
+  readonly through?: readonly string[];
 }
 
 export class InitContainer implements AsyncDisposable {
@@ -43,8 +53,7 @@ export class InitContainer implements AsyncDisposable {
     return join(this.directory, 'workspace');
   }
 
-  async start(pids: number): Promise<void> {
-    const init = process.env['CLOISTER_TEST_INIT'] ?? '';
+  async start(pids: number, { init, args = [], through = [] }: InitRunOptions = {}): Promise<void> {
     this.#id = await docker([
       'run',
       '-d',
@@ -76,13 +85,16 @@ export class InitContainer implements AsyncDisposable {
       '-v',
       `${this.runDir}:/run/cloister:ro`,
       '-v',
-      `${init}:/cloister-init:ro`,
+      `${init ?? process.env['CLOISTER_TEST_INIT'] ?? ''}:/cloister-init:ro`,
       '-v',
       `${this.workspace}:/workspace`,
+      ...args,
       '--entrypoint',
-      '/cloister-init',
+      through[0] ?? '/cloister-init',
       process.env['CLOISTER_TEST_IMAGE'] ?? '',
+      ...(through.length === 0 ? [] : [...through.slice(1), '/cloister-init']),
     ]);
+    setPriority(await this.#hostPid(), constants.priority.PRIORITY_HIGHEST);
   }
 
   /** Commands of all processes in the container, as the host's ps names them. */
@@ -93,8 +105,21 @@ export class InitContainer implements AsyncDisposable {
 
   /** Nanoseconds PID 1 ran and how often it was scheduled, so far. */
   async scheduled(): Promise<string> {
-    const pid = await docker(['inspect', '-f', '{{.State.Pid}}', this.#id]);
-    return readFile(`/proc/${pid}/schedstat`, 'utf8');
+    return readFile(`/proc/${await this.#hostPid()}/schedstat`, 'utf8');
+  }
+
+  /** Bytes of memory that PID 1 has, with what it shares with its helpers. */
+  async residentBytes(): Promise<number> {
+    return residentBytes(await this.#hostPid());
+  }
+
+  /** Asks PID 1 to end, as the engine does, and waits for it. */
+  async stop(): Promise<void> {
+    await docker(['stop', '-t', '20', this.#id]);
+  }
+
+  async #hostPid(): Promise<number> {
+    return Number(await docker(['inspect', '-f', '{{.State.Pid}}', this.#id]));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

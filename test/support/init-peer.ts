@@ -7,7 +7,7 @@ import { chmod } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { DOWN, FLAG, UP } from '../../daemon/link/frames.ts';
-import { InitContainer } from './init-container.ts';
+import { InitContainer, type InitRunOptions } from './init-container.ts';
 import type { Frame } from './init-frame.ts';
 import { InitExec, type StartOptions, startBody } from './init-exec.ts';
 
@@ -19,6 +19,10 @@ export interface ExecStatus {
   readonly state: 'running' | 'ended' | 'lingering';
   readonly credited: bigint;
   readonly end: bigint;
+}
+
+export interface InitPeerOptions extends InitRunOptions {
+  readonly pids?: number;
 }
 
 export class InitPeer implements AsyncDisposable {
@@ -39,7 +43,7 @@ export class InitPeer implements AsyncDisposable {
     this.#nonce = nonce;
   }
 
-  static async start(options: { readonly pids?: number } = {}): Promise<InitPeer> {
+  static async start(options: InitPeerOptions = {}): Promise<InitPeer> {
     const nonce = randomBytes(32);
     const container = await InitContainer.prepare({ nonce });
     const server = createServer();
@@ -49,7 +53,7 @@ export class InitPeer implements AsyncDisposable {
     await chmod(path, 0o666);
     const peer = new InitPeer(container, server, nonce);
     const connected = peer.connect();
-    await container.start(options.pids ?? 256);
+    await container.start(options.pids ?? 256, options);
     await connected;
     return peer;
   }

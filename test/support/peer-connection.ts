@@ -9,6 +9,7 @@ import {
   PROTOCOL_VERSION,
   RequestEnvelope,
   SandboxError,
+  type EgressDecision,
   type ExecResult,
   type FrameKind,
   type OpenResult,
@@ -19,6 +20,8 @@ import {
 import type { PeerExec } from './peer-exec.ts';
 import type { PeerFiles } from './peer-files.ts';
 import { PeerStreams } from './peer-streams.ts';
+import { PEER_WORKSPACE } from './peer-workspace.ts';
+import { peerText } from './peer-text.ts';
 
 /** The peer behind the connections. */
 export interface PeerHost {
@@ -143,10 +146,14 @@ export class PeerConnection {
           .map((sandbox) => this.#peer.info(sandbox))
           .filter((info) => (tenant === undefined || info.tenant === tenant) && (state === undefined || info.state === state)),
       }),
+      'secrets.set': () => ({}),
+      report: ({ inputTokens, outputTokens, costUsd }) => ({ reports: 1, inputTokens, outputTokens, costUsd }),
       extend: ({ sandbox, ttlMs }) => ({
         ...this.#peer.info(this.#peer.sandbox(sandbox)),
         expiresAt: ttlMs === undefined ? null : new Date(Date.now() + ttlMs).toISOString(),
       }),
+      pause: ({ sandbox }) => ({ ...this.#peer.info(this.#peer.sandbox(sandbox)), state: 'paused' }),
+      resume: ({ sandbox }) => this.#peer.info(this.#peer.sandbox(sandbox)),
       'exec.start': (start) => this.#run(this.#peer.startExec(start), start.stream, 0, start.yieldMs),
       'exec.attach': ({ sandbox, execId, stream, offset, yieldMs }) => this.#run(this.#exec(sandbox, execId), stream, offset, yieldMs),
       'exec.kill': ({ sandbox, execId, signal }) => {
@@ -169,7 +176,15 @@ export class PeerConnection {
       }),
       'files.read': (read) => this.#read(read),
       'files.write': (write) => this.#write(write),
-      'files.list': (list) => this.#files(list).list(list),
+      'files.list': async (list) => {
+        const listing = await this.#files(list).list(list);
+        if (list.stream === undefined) return listing;
+        await this.#streams.send(list.stream, Buffer.from(listing.entries.map((entry) => `${JSON.stringify(entry)}\n`).join('')));
+        return { ...listing, entries: [] };
+      },
+      'files.glob': notSearched,
+      'files.grep': notSearched,
+      'files.watch': notSearched,
       'files.stat': (stat) => this.#files(stat).stat(stat.path, stat.followSymlink),
       'files.mkdir': (mkdir) =>
         this.#files(mkdir)
@@ -178,7 +193,7 @@ export class PeerConnection {
       'files.remove': (remove) =>
         this.#files(remove)
           .remove(remove)
-          .then(() => ({})),
+          .then(() => ({ removed: 1 })),
       'files.move': (move) =>
         this.#files(move)
           .move(move)
@@ -190,25 +205,25 @@ export class PeerConnection {
       'files.chmod': (chmod) =>
         this.#files(chmod)
           .chmod(chmod)
-          .then(() => ({})),
+          .then(() => ({ changed: 1, failed: 0 })),
       'files.readlink': async (readlink) => ({ target: await this.#files(readlink).readlink(readlink.path) }),
       'files.symlink': (symlink) =>
         this.#files(symlink)
           .symlink(symlink)
           .then(() => ({})),
+      ...PEER_WORKSPACE,
+      ...peerText((id) => this.#peer.sandbox(id).files),
       'confirm.answer': () => ({}),
+      'confirm.list': () => ({ confirmations: [] }),
+      'permissions.get': () => unanswered(),
+      'permissions.explain': () => unanswered(),
+      'config.get': () => unanswered(),
+      'config.reload': () => unanswered(),
+      'config.revert': () => unanswered(),
       'egress.set': ({ policy: { mode = 'allowlist', allow = [], deny = [], ask = [] } }) => ({ mode, allow, deny, ask, policySha256: '' }),
-      'egress.explain': ({ url }) => ({
-        at: new Date(0).toISOString(),
-        host: url,
-        port: 443,
-        verdict: 'deny',
-        reason: 'notAllowed',
-        rule: 'mode:allowlist',
-        bytesUp: 0,
-        bytesDown: 0,
-        ms: 0,
-      }),
+      'egress.proposal': () => ({ allow: [], seen: [], omitted: 0 }),
+      'policy.explain': ({ url }) => denied(url),
+      'egress.explain': ({ url }) => denied(url),
       'ports.url': ({ sandbox, port, ttlMs }) => {
         this.#peer.sandbox(sandbox);
         return { url: `http://${port}-${sandbox.slice(3)}.localhost/`, expiresAt: new Date(Date.now() + ttlMs).toISOString() };
@@ -243,4 +258,24 @@ export class PeerConnection {
     if (data === null) throw new SandboxError('INVALID_REQUEST', `Cannot write ${params.path}: its data was given up`);
     return await this.#files(params).write(params, data);
   }
+}
+
+const denied = (host: string): EgressDecision => ({
+  at: new Date(0).toISOString(),
+  host,
+  port: 443,
+  verdict: 'deny',
+  reason: 'notAllowed',
+  rule: 'mode:allowlist',
+  bytesUp: 0,
+  bytesDown: 0,
+  ms: 0,
+});
+
+function notSearched(): never {
+  throw new SandboxError('INVALID_REQUEST', 'Cannot search: the peer has no file worker');
+}
+
+function unanswered(): never {
+  throw new SandboxError('INTERNAL', 'Cannot answer: this peer has no policy');
 }

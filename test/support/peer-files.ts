@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import * as fs from 'node:fs/promises';
 import { dirname, join, normalize, relative } from 'node:path';
 import { SandboxError, type ErrorCode, type FileEntry, type FileStat, type ParsedParams } from '../../client/protocol/index.ts';
+import type { TextFiles } from '../../daemon/files/text-files.ts';
 
 const CODES: Readonly<Record<string, ErrorCode>> = {
   ENOENT: 'FILE_NOT_FOUND',
@@ -17,6 +18,8 @@ const CODES: Readonly<Record<string, ErrorCode>> = {
 
 export class PeerFiles {
   readonly root: string;
+  /** Its text verbs, once one is used. */
+  text: TextFiles | undefined;
 
   constructor(root: string) {
     this.root = root;

@@ -9,7 +9,8 @@ import { createInterface } from 'node:readline';
 import { type ConnectOptions, Cloister } from '../../client/index.ts';
 import { SessionName, TenantName } from '../../client/protocol/names.ts';
 import type { Role } from '../../client/protocol/requests.ts';
-import { createToken, loadSigningKeys } from '../../daemon/auth/token.ts';
+import { KeyRing } from '../../daemon/auth/key-ring.ts';
+import { createToken } from '../../daemon/auth/token.ts';
 import { loadConfig } from '../../daemon/load-config.ts';
 import { DockerDriver } from '../../daemon/container/docker-driver.ts';
 import type { ContainerDriver } from '../../daemon/container/driver.ts';
@@ -31,6 +32,8 @@ export interface TestDaemonOptions {
   readonly stateDir?: string | undefined;
   /** HOST:PORT; a free port unless given. */
   readonly listen?: string | undefined;
+  /** Takes the log, every level of it; of a daemon in this process. */
+  readonly log?: NodeJS.WritableStream | undefined;
 }
 
 export interface TokenOptions {
@@ -84,7 +87,7 @@ function optionsOf(stateDir: string, options: TestDaemonOptions): Record<string,
 export async function startTestDaemon(options: TestDaemonOptions = {}): Promise<TestDaemon> {
   const stateDir = options.stateDir ?? (await newStateDir());
   const config = loadConfig({ file: undefined, env: {}, options: optionsOf(stateDir, options) });
-  const log = createLog({ level: logLevel(), destination: process.stderr });
+  const log = createLog({ level: options.log === undefined ? logLevel() : 'trace', destination: options.log ?? process.stderr });
   const daemon = await startDaemon(config, {
     log,
     dockerHost: undefined,
@@ -134,7 +137,7 @@ function assemble(url: string, stateDir: string, end: (onExit: OnExit) => Promis
   const clients: Cloister[] = [];
   const token = async (tenant: string | null, options: TokenOptions = {}): Promise<string> =>
     createToken(
-      await loadSigningKeys(keyPathOf(stateDir)),
+      await KeyRing.open(keyPathOf(stateDir)),
       {
         tenant: tenant === null ? null : TenantName.parse(tenant),
         role: options.role ?? 'tenant',

@@ -13,12 +13,16 @@ const SANITIZERS = ['-g', '-O1', '-fsanitize=address,undefined', '-fno-sanitize-
 export interface WorkerBuild {
   /** Resolves paths by hand, as on a kernel without openat2. */
   readonly isWalk?: boolean;
+  /** Resolves paths by a check before the opening: what an attack must catch. */
+  readonly isNaive?: boolean;
 }
 
 /** Builds the harness with ASan and UBSan; returns the path of the program. */
 export function buildWorker(outputDir: string, build: WorkerBuild = {}): string {
-  const sources = readdirSync(INIT).filter((name) => /^(file-.*|sha256|worker)\.c$/.test(name));
-  const output = join(outputDir, build.isWalk === true ? 'worker-walk' : 'worker');
+  const resolve = build.isNaive === true ? ['test/naive-resolve.c'] : ['file-resolve.c'];
+  const others = readdirSync(INIT).filter((name) => /^(file-.*|sha256|worker)\.c$/.test(name) && name !== 'file-resolve.c');
+  const sources = [...others, ...resolve];
+  const output = join(outputDir, build.isWalk === true ? 'worker-walk' : build.isNaive === true ? 'worker-naive' : 'worker');
   const walk = build.isWalk === true ? ['-DCLOISTER_FORCE_WALK'] : [];
   execFileSync('cc', [...WARNINGS, ...SANITIZERS, ...walk, ...sources, 'test/worker-harness.c', '-o', output], { cwd: INIT });
   return output;

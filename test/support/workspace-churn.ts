@@ -28,6 +28,7 @@ for (;;) {
     async () => store.create(request),
     async () => id !== undefined && store.clone(id, request),
     async () => id !== undefined && store.snapshot(id, `s${Date.now() % 5}`),
+    async () => id !== undefined && store.restore(id, `s${Date.now() % 5}`),
     async () => id !== undefined && store.assignTenant(id, 'acme'),
     async () => id !== undefined && store.remove(id),
   ];

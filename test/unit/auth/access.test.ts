@@ -6,6 +6,7 @@ import { SessionName, TenantName } from '../../../client/protocol/names.ts';
 import { OPERATIONS, type Operation } from '../../../client/protocol/requests.ts';
 import { assertMayCall, assertMayOpenAs, maySee, tenantOf } from '../../../daemon/auth/access.ts';
 import { principal, refusal } from '../../support/fake-sandbox.ts';
+import { OPERATION_ROWS } from './access-rows.ts';
 
 const operations = Object.keys(OPERATIONS) as Operation[];
 const allowed = async (who: ReturnType<typeof principal>) => {
@@ -29,8 +30,8 @@ const CHANGING = [
   'ports.url',
 ];
 
-test("a tenant's and an operator's token may call everything", async () => {
-  expect(await allowed(principal())).toEqual(operations);
+test("an operator's token may call everything, a tenant's all but what concerns every tenant", async () => {
+  expect(await allowed(principal())).toEqual(operations.filter((op) => OPERATION_ROWS[op]?.operatorsOnly !== true));
   expect(await allowed(principal({ role: 'operator' }))).toEqual(operations);
 });
 

@@ -7,15 +7,16 @@ import { join } from 'node:path';
 import { SignJWT } from 'jose';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { SessionName, TenantName } from '../../../client/protocol/names.ts';
-import { createToken, loadSigningKeys, verifyToken, type SigningKeys, type TokenRequest } from '../../../daemon/auth/token.ts';
+import { KeyRing } from '../../../daemon/auth/key-ring.ts';
+import { createToken, verifyToken, type TokenRequest } from '../../../daemon/auth/token.ts';
 import { refusal } from '../../support/fake-sandbox.ts';
 
 const NOW = Date.UTC(2026, 0, 1);
 let directory: string;
-let keys: SigningKeys;
+let keys: KeyRing;
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'token-'));
-  keys = await loadSigningKeys(join(directory, 'key.pem'));
+  keys = await KeyRing.open(join(directory, 'key.pem'));
 });
 afterAll(() => rm(directory, { recursive: true }));
 
@@ -33,7 +34,7 @@ const signed = (claims: object, more: { alg?: string; key?: Parameters<SignJWT['
     .setIssuer(more.issuer ?? 'cloister')
     .setJti('j')
     .setExpirationTime(NOW / 1000 + 60)
-    .sign(more.key ?? keys.privateKey);
+    .sign(more.key ?? keys.current.privateKey);
 
 test('a token says afterwards what was put into it', async () => {
   const token = await createToken(keys, request({ role: 'observer', session: SessionName.parse('s'), isReadOnly: true }), NOW);
@@ -47,8 +48,8 @@ test('a token says afterwards what was put into it', async () => {
 });
 
 test("a key is made once, and is its owner's alone", async () => {
-  const again = await loadSigningKeys(join(directory, 'key.pem'));
-  expect(again.publicKey.equals(keys.publicKey)).toBe(true);
+  const again = await KeyRing.open(join(directory, 'key.pem'));
+  expect(again.current.publicKey.equals(keys.current.publicKey)).toBe(true);
   expect((await stat(join(directory, 'key.pem'))).mode & 0o777).toBe(0o600);
 });
 
@@ -64,7 +65,7 @@ test.each<[string, () => Promise<string> | string, string]>([
   ['one of another issuer', () => signed({}, { issuer: 'else' }), NOT_OURS],
   [
     'one signed with the public key as a shared secret',
-    () => signed({}, { alg: 'HS256', key: Buffer.from(keys.publicKey.export({ type: 'spki', format: 'pem' })) }),
+    () => signed({}, { alg: 'HS256', key: Buffer.from(keys.current.publicKey.export({ type: 'spki', format: 'pem' })) }),
     NOT_OURS,
   ],
   [

@@ -114,6 +114,16 @@ describe('is refused', () => {
       ['profiles: redefines a built-in profile'],
     ],
     [
+      'spares of a profile, an image and a runtime that do not exist',
+      { pool: { warm: { size: 1, profiles: ['mine'], images: ['theirs'], runtimes: ['runsc'] } } },
+      {},
+      [
+        'pool.warm.profiles: mine is neither built in nor in profiles',
+        'pool.warm.images: theirs is not in images.allow',
+        'pool.warm.runtimes: runsc is not in engine.runtimes',
+      ],
+    ],
+    [
       'a default profile that does not exist',
       { defaults: { profile: 'mine' } },
       {},

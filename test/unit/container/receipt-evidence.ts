@@ -28,8 +28,6 @@ const READONLY = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysr
 export const GRANT: SandboxGrant = {
   sandboxId: 'sb1',
   instanceId: 'i1',
-  tenant: 'acme',
-  session: 'build',
   image: { name: 'base', id: `sha256:${'a'.repeat(64)}` },
   runtime: 'runc',
   profile: {

@@ -92,8 +92,6 @@ describe('the create body', () => {
     const text = JSON.stringify(
       containerSpec({
         ...GRANT,
-        tenant: 'secret-tenant',
-        session: 'secret-session',
         policySha256: 'secret-policy',
         workspace: { name: 'secret-name', store: 'btrfs', quota: 'hard' },
       }),

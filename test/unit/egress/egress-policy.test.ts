@@ -19,6 +19,13 @@ describe('a session is granted', () => {
       'workspace-write',
       { mode: 'allowlist', allow: ['pypi.org', '*.github.com:443', '[2606:4700::1111]:53'], deny: [], ask: [] },
     ],
+    [
+      'rules for requests, in order and once',
+      { allow: [{ host: 'A.test', methods: ['POST', 'GET'], paths: ['/b', '/a', '/b'] }, { host: 'b.test' }] },
+      'workspace-write',
+      { mode: 'allowlist', allow: [{ host: 'a.test', methods: ['GET', 'POST'], paths: ['/a', '/b'] }, 'b.test'], deny: [], ask: [] },
+    ],
+    ['learning', { learn: true }, 'workspace-write', { mode: 'allowlist', allow: [], deny: [], ask: [], learn: true }],
     ['the open internet', { mode: 'open', deny: ['a.test'] }, 'workspace-write', { mode: 'open', allow: [], deny: ['a.test'], ask: [] }],
   ])('%s', (_, asked, profile, expected) => {
     expect(grant(asked, profile)).toEqual(expected);
@@ -28,7 +35,12 @@ describe('a session is granted', () => {
     ['hosts under a profile without network', { allow: ['a.test'] }, 'readonly'],
     ['a mode under a profile without network', { mode: 'open' }, 'workspace-write-no-network'],
     ['hosts and no way out', { mode: 'off', allow: ['a.test'] }, 'workspace-write'],
-    ['learning, which is not offered', { learn: true }, 'workspace-write'],
+    ['learning where nothing is listed', { learn: true, mode: 'open' }, 'workspace-write'],
+    ['learning under a profile without network', { learn: true }, 'readonly'],
+    ['a path that is none', { allow: [{ host: 'a.test', paths: ['v1/'] }] }, 'workspace-write'],
+    ['a path with dots', { allow: [{ host: 'a.test', paths: ['/v1/../'] }] }, 'workspace-write'],
+    ['a path with a query', { allow: [{ host: 'a.test', paths: ['/v1?a=b'] }] }, 'workspace-write'],
+    ['rules for no host', { allow: [{ host: '*', methods: ['GET'] }] }, 'workspace-write'],
     ...[
       '*',
       '*.',

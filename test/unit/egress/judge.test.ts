@@ -8,14 +8,15 @@ import { parseHttpTarget, parseTunnelTarget } from '../../../daemon/egress/autho
 import { addressKey, groupsOf, parseCidr } from '../../../daemon/egress/cidr.ts';
 import { compilePolicy, judgeAddresses, judgeTarget, type OperatorRules } from '../../../daemon/egress/judge.ts';
 import type { GrantedEgress } from '../../../daemon/policy/egress-policy.ts';
+import { indexPatterns } from '../../../daemon/policy/host-index.ts';
 import { parseHostPattern } from '../../../daemon/policy/host-pattern.ts';
 import { egressCases, OWN_ADDRESS, PUBLIC_ADDRESS, targetOf, zoneOf } from '../../support/egress-cases.ts';
 
-const NONE: OperatorRules = { allowPrivate: [], blocked: [], blockedHosts: [], own: new Set([addressKey(groupsOf(OWN_ADDRESS)!)]) };
+const patterns = (...texts: string[]) => indexPatterns(texts.map((text) => parseHostPattern(text)!));
+const NONE: OperatorRules = { allowPrivate: [], blocked: [], blockedHosts: patterns(), own: new Set([addressKey(groupsOf(OWN_ADDRESS)!)]) };
 const OPEN: GrantedEgress = { mode: 'open', allow: [], deny: [], ask: [] };
 const policy = (changes: Partial<GrantedEgress>): GrantedEgress => ({ mode: 'allowlist', allow: [], deny: [], ask: [], ...changes });
 const cidrs = (...texts: string[]) => texts.map((text) => parseCidr(text)!);
-const patterns = (...texts: string[]) => texts.map((text) => parseHostPattern(text)!);
 
 async function decide(
   text: string,

@@ -1,80 +1,11 @@
-import { once } from 'node:events';
-import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
-import { addressKey, groupsOf, parseCidr } from '../../../daemon/egress/cidr.ts';
-import { type Connect, connectSocket } from '../../../daemon/egress/dial.ts';
-import { DEFAULT_EGRESS_LIMITS, type DecisionRecord, type EgressLimits } from '../../../daemon/egress/messages.ts';
-import { SandboxPort } from '../../../daemon/egress/sandbox-port.ts';
-import { serve } from '../../../daemon/egress/serve.ts';
+import { connectSocket } from '../../../daemon/egress/dial.ts';
+import { closeHarnesses, egressHarness as harness, listen } from '../../support/egress-harness.ts';
 import { clientHello, serverNameExtension } from '../../support/egress-hello.ts';
 import { eventually } from '../../support/eventually.ts';
 
-const open: Server[] = [];
-afterEach(() => {
-  for (const server of open.splice(0)) server.close();
-});
+afterEach(closeHarnesses);
 
-async function listen(onSocket: (socket: Socket) => void): Promise<number> {
-  const server = createServer({ allowHalfOpen: true }, (socket) => onSocket(socket.on('error', () => undefined)));
-  open.push(server);
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  return (server.address() as AddressInfo).port;
-}
-
-interface Harness {
-  readonly decisions: DecisionRecord[];
-  readonly dialled: string[];
-  readonly port: SandboxPort;
-  /** Sends, and reads until the end or until `enough`. */
-  talk(text: string | Buffer, enough?: string): Promise<string>;
-}
-
-/** A sandbox's side whose `echo.test` is an echo server, at its port on loopback. */
-async function harness(
-  options: { limits?: Partial<EgressLimits>; connect?: Connect; addresses?: readonly string[] } = {},
-): Promise<Harness & { readonly echo: number }> {
-  const echo = await listen((socket) => socket.pipe(socket));
-  const decisions: DecisionRecord[] = [];
-  const dialled: string[] = [];
-  const connectTo = options.connect ?? connectSocket;
-  const port: SandboxPort = new SandboxPort({
-    services: {
-      operator: () => ({
-        allowPrivate: [parseCidr('127.0.0.1/32')!],
-        blocked: [],
-        blockedHosts: [],
-        own: new Set([addressKey(groupsOf('127.0.0.1')!)]),
-      }),
-      resolve: async () => ({ kind: 'addresses', addresses: options.addresses ?? ['127.0.0.1'] }),
-      connect: (address, to, signal) => {
-        dialled.push(`${address}:${to}`);
-        return connectTo(address, to, signal);
-      },
-      limits: { ...DEFAULT_EGRESS_LIMITS, ...options.limits },
-      now: Date.now,
-    },
-    policy: { mode: 'allowlist', allow: ['echo.test', `echo.test:${echo}`], deny: [], ask: [] },
-    usedUp: 0,
-    usedDown: 0,
-    onDecision: (decision) => decisions.push(decision),
-    ask: async (_, verdict) => verdict,
-    serve,
-  });
-  const proxy = await listen((socket) => port.accept(socket));
-  const talk = (text: string | Buffer, enough?: string): Promise<string> =>
-    new Promise((resolve) => {
-      const socket = connect(proxy, '127.0.0.1');
-      let got = '';
-      socket.on('error', () => undefined).on('close', () => resolve(got));
-      socket.on('data', (bytes: Buffer) => {
-        got += bytes.toString('latin1');
-        if (enough !== undefined && got.includes(enough)) resolve(got);
-      });
-      socket.write(text);
-    });
-  return { decisions, dialled, port, talk, echo };
-}
 const tunnelTo = (port: number, rest = ''): string => `CONNECT echo.test:${port} HTTP/1.1\r\nHost: echo.test:${port}\r\n\r\n${rest}`;
 
 describe("a sandbox's connections", () => {
@@ -135,7 +66,7 @@ describe("a sandbox's connections", () => {
     const { talk, echo, decisions, port } = await harness();
     const over = talk(tunnelTo(echo, 'ping'));
     await talk(tunnelTo(echo, 'up'), 'up');
-    port.setPolicy({ mode: 'allowlist', allow: [], deny: [], ask: [] });
+    port.setPolicy({ mode: 'allowlist', allow: [], deny: [], ask: [] }, []);
     expect(await over).toContain('ping');
     await eventually(
       () => decisions.length,

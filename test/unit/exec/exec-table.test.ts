@@ -1,6 +1,8 @@
 import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import type { ExecKernel } from '../../../daemon/exec/exec-kernel.ts';
+import type { Execution } from '../../../daemon/exec/execution.ts';
 import { collect, openTable as open, request } from './table-harness.ts';
 
 describe('the exec table', () => {
@@ -109,18 +111,37 @@ describe('the exec table', () => {
     expect(dropped.notes).toEqual([{ code: 'outputTruncated' }]);
   });
 
-  test('tells an out-of-memory kill from one that may have hit another command', async () => {
-    let kills = 0;
-    await using it = await open({ readOomKills: () => kills });
-    const alone = it.table.start(request('a', 'echo up; exec sleep 600'));
-    for await (const event of alone.attach()) if (event.kind === 'output') break;
-    kills += 1;
-    alone.kill({ by: 'test', signal: 'SIGKILL' });
+  test('tells an out-of-memory kill from one that hit another command, by the score the kernel names', async () => {
+    let oomKills = 0;
+    const victims: number[] = [];
+    const kernel: ExecKernel = {
+      counts: () => ({ oomKills, forksRefused: 0 }),
+      mark: () => victims.length,
+      victims: (mark) => victims.slice(mark),
+      hold: () => undefined,
+      release: () => undefined,
+    };
+    await using it = await open({ kernel: () => kernel });
+    const kill = async (execution: Execution): Promise<void> => {
+      for await (const event of execution.attach()) if (event.kind === 'output') break;
+      oomKills += 1;
+      execution.kill({ by: 'test', signal: 'SIGKILL' });
+    };
+    const start = (id: string): Execution => it.table.start(request(id, 'echo up; exec sleep 600'));
+    const alone = start('alone');
+    await kill(alone);
     expect((await alone.result).outcome).toBe('oomKilled');
-    const [first, second] = [it.table.start(request('b', 'sleep 0.2')), it.table.start(request('c', 'sleep 0.2'))];
-    kills += 1;
-    expect(await first.result).toMatchObject({ outcome: 'exited', notes: [{ code: 'oomKill' }] });
-    await second.result;
+    const [hit, other] = [start('hit'), start('other')];
+    victims.push(900);
+    await kill(hit);
+    expect((await hit.result).outcome).toBe('oomKilled');
+    other.kill({ by: 'test', signal: 'SIGKILL' });
+    expect(await other.result).toMatchObject({ outcome: 'killed', notes: [{ code: 'oomKill' }] });
+    const [untold, company] = [start('untold'), start('company')];
+    await kill(untold);
+    expect(await untold.result).toMatchObject({ outcome: 'killed', notes: [{ code: 'oomKill' }] });
+    company.kill({ by: 'test', graceMs: 0 });
+    await company.result;
   });
 
   test('ends what runs as lost when the sandbox dies, and starts nothing more', async () => {

@@ -27,13 +27,13 @@ function decide(report: Partial<ExitReport>, rest: Partial<OutcomeInput> = {}): 
     ending: { kind: 'exit', report: { ...REPORT, ...report } },
     killedBy: null,
     signalsSent: new Map(),
-    oom: { rose: false, isAttributed: false },
+    kernel: { oom: { rose: false, isAttributed: false }, forksRefused: false },
     isCapped: false,
     ...rest,
   });
 }
 
-const OOM = { rose: true, isAttributed: true };
+const OOM = { oom: { rose: true, isAttributed: true }, forksRefused: false };
 const KILLED_9 = { waitStatus: 9, isOomLike: true } as const;
 const EXITED_137 = { waitStatus: 137 << 8, isOomLike: true } as const;
 
@@ -103,14 +103,14 @@ const ROWS: readonly Row[] = [
   {
     claim: 'SIGKILL with a risen counter is oomKilled',
     report: KILLED_9,
-    rest: { oom: OOM },
+    rest: { kernel: OOM },
     verdict: { outcome: 'oomKilled', exitCode: null, signal: null },
     notes: [],
   },
   {
     claim: 'exit 137 with a risen counter is oomKilled',
     report: EXITED_137,
-    rest: { oom: OOM },
+    rest: { kernel: OOM },
     verdict: { outcome: 'oomKilled' },
     notes: [],
   },
@@ -119,14 +119,14 @@ const ROWS: readonly Row[] = [
   {
     claim: 'SIGKILL with a counter that rose for somebody else is signalled, with a note',
     report: KILLED_9,
-    rest: { oom: { rose: true, isAttributed: false } },
+    rest: { kernel: { oom: { rose: true, isAttributed: false }, forksRefused: false } },
     verdict: { outcome: 'signalled', signal: 'SIGKILL' },
     notes: ['oomKill'],
   },
   {
     claim: 'exit 0 with a risen counter has exited 0, with a note',
     report: {},
-    rest: { oom: OOM },
+    rest: { kernel: OOM },
     verdict: { outcome: 'exited', exitCode: 0 },
     notes: ['oomKill'],
   },
@@ -140,6 +140,13 @@ const ROWS: readonly Row[] = [
     claim: 'the process limit is killed by cloister:pids, with a note',
     report: { reason: 'pids', waitStatus: 9 },
     verdict: { outcome: 'killed', by: 'cloister:pids' },
+    notes: ['pidsLimit'],
+  },
+  {
+    claim: 'a refused fork is a note and no outcome',
+    report: { waitStatus: 1 << 8 },
+    rest: { kernel: { oom: { rose: false, isAttributed: false }, forksRefused: true } },
+    verdict: { outcome: 'exited', exitCode: 1 },
     notes: ['pidsLimit'],
   },
   {
@@ -195,7 +202,7 @@ describe('the outcome of a command', () => {
       ending: { kind: 'lost', reason: 'its container ended' },
       killedBy: 'caller',
       signalsSent: new Map(),
-      oom: OOM,
+      kernel: OOM,
       isCapped: true,
     });
     expect(decision).toEqual({

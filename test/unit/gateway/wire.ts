@@ -11,8 +11,15 @@ import { createDispatch } from '../../../daemon/gateway/handlers.ts';
 import type { PreviewServer } from '../../../daemon/gateway/ports/preview-server.ts';
 import { ClientRegistry } from '../../../daemon/session/client-registry.ts';
 import type { HandlerContext } from '../../../daemon/gateway/handler.ts';
+import { openPermissions } from '../../../daemon/open-permissions.ts';
+import { type GrantedPermissions, grantPermissions } from '../../../daemon/policy/permission-policy.ts';
+import { DEFAULT_RULES, type RuleOrPreset } from '../../../daemon/policy/permission-presets.ts';
+import { BUILT_IN_PROFILES } from '../../../daemon/policy/profiles.ts';
+import { Confirmations } from '../../../daemon/session/confirmations.ts';
+import { UsageBook } from '../../../daemon/session/usage-book.ts';
 import { settled } from '../../support/fake-clock.ts';
-import { poolHarness, principal, silentLog, type PoolHarness } from '../../support/fake-sandbox.ts';
+import { FakeSecrets } from '../../support/fake-secrets.ts';
+import { policySource, poolHarness, principal, silentLog, type PoolHarness } from '../../support/fake-sandbox.ts';
 
 class FakeSocket extends EventEmitter {
   bufferedAmount = 0;
@@ -109,16 +116,23 @@ export class Client {
 
 export interface Gate extends PoolHarness {
   readonly clients: ClientRegistry;
+  readonly confirmations: Confirmations;
+  /** The operator's, as they are now; sessions keep those they were opened with. */
+  readonly rules: { rules: readonly RuleOrPreset[]; hardFloor: boolean };
   /** Connected, and nothing said. */
   connect(who?: Principal): Client;
   /** Connected and introduced. */
   greet(who?: Principal, clientId?: string, disconnectGraceMs?: number): Promise<Client>;
 }
 
-export function gate(more: { readonly perTenant?: object } = {}): Gate {
+export function gate(
+  more: { readonly perTenant?: object; readonly rules?: readonly RuleOrPreset[]; readonly hardFloor?: boolean } = {},
+): Gate {
   const connections: Connection[] = [];
+  const rules = { rules: more.rules ?? DEFAULT_RULES, hardFloor: more.hardFloor ?? true };
   const harness = poolHarness({
-    ...more,
+    ...(more.perTenant === undefined ? {} : { perTenant: more.perTenant }),
+    policySource: () => policySource({ permissions: { ...rules } }),
     onEnded: (session) => {
       for (const connection of connections) {
         if (connection.roles.forget(session.id))
@@ -129,8 +143,36 @@ export function gate(more: { readonly perTenant?: object } = {}): Gate {
   const { pool, clock, audit } = harness;
   const clients = new ClientRegistry({ clock });
   const previews = { urlFor: () => ({ url: 'http://preview', expiresAt: clock.now() }) } as unknown as PreviewServer;
+  const confirmations = new Confirmations({
+    clock,
+    audit: audit.log,
+    timeoutMs: 60_000,
+    deliver: (request) => {
+      const controller = pool.controllerOf(request.sandboxId);
+      const connection = connections.find(({ client, isOpen }) => isOpen && client !== null && client.id === controller);
+      connection?.sendEvent({ event: 'confirm.request', request });
+      return connection?.client?.id ?? false;
+    },
+  });
+  const ofProfile = new Map<string, GrantedPermissions>();
+  const permissions = openPermissions({
+    configuration: {
+      permissionsOf: (name) => {
+        const key = `${name} ${JSON.stringify(rules)}`;
+        const profile = BUILT_IN_PROFILES[name];
+        if (profile !== undefined && !ofProfile.has(key)) ofProfile.set(key, grantPermissions(undefined, { name, profile }, rules));
+        return ofProfile.get(key) ?? null;
+      },
+    },
+    confirmations,
+    audit: audit.log,
+  });
   const context = {
     pool,
+    confirmations,
+    permissions,
+    secrets: new FakeSecrets().store,
+    usage: new UsageBook(),
     clients,
     previews,
     audit: audit.log,
@@ -153,6 +195,7 @@ export function gate(more: { readonly perTenant?: object } = {}): Gate {
         onClosed: ({ client, disconnect }) => {
           if (client !== null && clients.disconnected(client.id, disconnect, () => pool.controllerGone(client.id)))
             pool.controllerLost(client.id);
+          if (client !== null) confirmations.disconnected(client.id);
         },
       });
       connections.push(connection);
@@ -167,5 +210,5 @@ export function gate(more: { readonly perTenant?: object } = {}): Gate {
     await client.call('hello', { protocol: PROTOCOL_VERSION, clientId, disconnectGraceMs });
     return client;
   };
-  return { ...harness, clients, connect, greet };
+  return { ...harness, clients, confirmations, rules, connect, greet };
 }

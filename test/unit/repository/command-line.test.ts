@@ -21,6 +21,7 @@ async function help(): Promise<string> {
     err: err as unknown as NodeJS.WriteStream,
     createLog: () => createLog({ level: 'silent', destination: err }),
     onSignal: () => () => {},
+    onHangup: () => () => {},
   });
   expect(exitCode).toBe(0);
   return String(out.read());

@@ -102,7 +102,13 @@ test('under random operations', async () => {
         else if (one.kind === 'lose') pool.controllerLost(one.client);
         else if (one.kind === 'forget') pool.controllerGone(one.client);
         else if (one.kind === 'block') {
-          const gate = new Promise<void>((resolve) => (release = resolve));
+          const former = release;
+          const gate = new Promise<void>((resolve) => {
+            release = () => {
+              former();
+              resolve();
+            };
+          });
           maker.making = gate;
           maker.closing = gate;
         } else if (one.kind === 'unblock') release();
