@@ -4,7 +4,7 @@
 const ORDER = [
   ['daemon/main\\.ts'],
   ['daemon/[^/]+\\.ts', 'daemon/cli/', 'daemon/setup/'],
-  ['daemon/gateway/', 'daemon/admin/', 'daemon/compat/', 'daemon/mcp/', 'daemon/fleet/'],
+  ['daemon/gateway/', 'daemon/admin/', 'daemon/doctor/', 'daemon/compat/', 'daemon/mcp/', 'daemon/fleet/'],
   ['daemon/session/'],
   ['daemon/exec/', 'daemon/files/', 'daemon/egress/', 'daemon/workspace/', 'daemon/secrets/'],
   ['daemon/container/', 'daemon/link/'],

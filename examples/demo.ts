@@ -14,6 +14,8 @@ const CALCULATOR = 'def add(a, b):\n    return a + b\n';
 const CALCULATOR_TEST =
   'import unittest\nfrom calculator import add\n\nclass Adds(unittest.TestCase):\n    def test_add(self):\n        self.assertEqual(add(2, 3), 5)\n';
 const FORK_BOMB = 'bomb() { bomb | bomb & }; bomb; sleep 5';
+/** Not in plain sight, where the permission rules would see it. */
+const HIDDEN_BOMB = ['bash', 'bomb.sh'];
 const ALLOCATE_1_GIB = ['python3', '-c', 'x = bytearray(1024**3); print(len(x))'];
 
 report.chapter('A daemon with an engine');
@@ -88,7 +90,10 @@ try {
   report.check('the metadata service', 'exited 7 (no route)', `${outcome(metadata)} ${metadata.stderr.trim()}`, metadata.exitCode === 7);
 
   report.chapter('acme misbehaves; globex goes on working');
-  const bomb = acme.exec(FORK_BOMB, { timeoutMs: 4000 });
+  const refused = await acme.exec(FORK_BOMB);
+  report.equal('a fork bomb in plain sight', 'denied (floor.forkBomb)', `${outcome(refused)} (${refused.rule ?? ''})`);
+  await acme.files.write('bomb.sh', FORK_BOMB);
+  const bomb = acme.exec(HIDDEN_BOMB, { timeoutMs: 4000 });
   const during = await globex.exec(['echo', 'still here']);
   report.equal('globex during a fork bomb of acme', 'still here', during.stdout.trim());
   report.show(`the fork bomb: ${outcome(await bomb)}`);
