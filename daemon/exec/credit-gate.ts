@@ -1,8 +1,8 @@
 // How far a command may run ahead: init gets credit for what is durable, but not further than a reader that must not
 // miss anything can still catch up from the spool. So a slow reader stops its own command and nothing else.
 
-/** Bytes a holding reader may lie behind; well below what the spool keeps. */
-const HOLD_BYTES = 8 * 1024 * 1024;
+/** Bytes a holding reader may lie behind. With the window of init on top of it that is what stays in memory: it reads no file. */
+const HOLD_BYTES = 512 * 1024;
 
 export class CreditGate {
   readonly #give: (offset: number) => void;

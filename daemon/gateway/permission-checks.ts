@@ -67,15 +67,13 @@ const ALSO: Readonly<Record<string, readonly ['path' | 'to', string][]>> = {
   ],
 };
 
+/** Throws what the call itself would: a path that leads out, or is none, is that whatever the rules say of it. */
 export function fileRequests(operation: string, target: { readonly path: string; readonly to?: string }): readonly PermissionRequest[] {
-  const path = readPath(target.path);
-  const to = target.to === undefined ? null : readPath(target.to);
-  // The call will be refused for its path, with an error that says so.
-  if (path === null || (to === null && target.to !== undefined)) return [];
-  const args = { path, ...(to === null ? {} : { to }) };
+  const path = absolute(workspacePath(target.path));
+  const to = target.to === undefined ? undefined : absolute(workspacePath(target.to));
   return [
-    { tool: operation, args },
-    ...(ALSO[operation] ?? []).map(([which, tool]) => ({ tool, args: { path: which === 'to' ? (to ?? path) : path } })),
+    { tool: operation, args: { path, ...(to === undefined ? {} : { to }) } },
+    ...(ALSO[operation] ?? []).map(([which, tool]) => ({ tool, args: { path: which === 'to' ? (to ?? '') : path } })),
   ];
 }
 
@@ -88,9 +86,10 @@ export function callRequests(operation: string, about: Readonly<Record<string, u
 /** Absolute, without dots; null: the call will be refused for its path. */
 export function readPath(path: string): string | null {
   try {
-    const inside = workspacePath(path);
-    return inside === '' ? WORKSPACE_ROOT : `${WORKSPACE_ROOT}/${inside}`;
+    return absolute(workspacePath(path));
   } catch {
     return null;
   }
 }
+
+const absolute = (inside: string): string => (inside === '' ? WORKSPACE_ROOT : `${WORKSPACE_ROOT}/${inside}`);
