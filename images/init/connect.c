@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "relay.h"
+#include "descriptors.h"
 #include "say.h"
 
 enum { HEAD_BYTES = 8192, MAX_HOST = 253, MAX_PORT = 5, MAX_USER = 1024, COPY_BYTES = 32 * 1024, EXIT_FAILED = 1 };
@@ -123,6 +124,7 @@ int connect_main(const char *host, const char *port) {
     say("cannot reach the egress proxy", errno);
     return EXIT_FAILED;
   }
+  send_at_once(fd);
   if (!ask(fd, host, port) || !is_granted(fd)) return EXIT_FAILED;
   struct pollfd set[2] = {{.fd = STDIN_FILENO, .events = POLLIN}, {.fd = fd, .events = POLLIN}};
   for (;;) {

@@ -4,8 +4,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -45,4 +48,10 @@ void open_standard_descriptors(void) {
   do fd = open("/dev/null", O_RDWR | O_NOCTTY);
   while (fd >= 0 && fd <= STDERR_FILENO);
   if (fd > STDERR_FILENO && close(fd) != 0) say("cannot close", errno);
+}
+
+void send_at_once(int fd) {
+  int one = 1;
+  /* Refused, it is merely slower. */
+  (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 }

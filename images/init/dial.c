@@ -53,6 +53,7 @@ static int try_address(struct dial *d) {
   const struct sockaddr *address = d->second ? (const struct sockaddr *)&six : (const struct sockaddr *)&four;
   d->fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (d->fd < 0) return errno;
+  send_at_once(d->fd);
   return connect(d->fd, address, d->second ? sizeof six : sizeof four) == 0 ? 0 : errno;
 }
 

@@ -87,6 +87,7 @@ static void accept_all(int listen_fd) {
     if (c->fd[0] >= 0) continue;
     int fd = accept4(listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) return;
+    send_at_once(fd);
     int egress = connect_egress();
     if (egress < 0) {
       close_one(&fd);
