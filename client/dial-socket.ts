@@ -7,7 +7,9 @@ import { connect, type Socket } from 'node:net';
 /** Largest read at once. */
 const READ_BYTES = 256 * 1024;
 
-export function dialSocket(target: { readonly host: string; readonly port: number } | { readonly path: string }): Socket {
+export type SocketTarget = { readonly host: string; readonly port: number } | { readonly path: string };
+
+export function dialSocket(target: SocketTarget): Socket {
   const socket: Socket = connect({
     ...target,
     onread: {

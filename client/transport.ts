@@ -4,7 +4,7 @@
 import type { IncomingMessage } from 'node:http';
 import { WebSocket } from 'ws';
 import { z } from 'zod';
-import { dialSocket } from './dial-socket.ts';
+import { dialSocket, type SocketTarget } from './dial-socket.ts';
 import { ClientError, SandboxError, type ErrorCode } from './errors.ts';
 import { ERROR_CODES, MAX_MESSAGE_BYTES, SUBPROTOCOL } from './protocol/index.ts';
 
@@ -117,10 +117,8 @@ function aborted(): ClientError {
   return new ClientError('ABORTED', 'Cannot connect: the signal was aborted');
 }
 
-type Target = { readonly host: string; readonly port: number } | { readonly path: string };
-
 /** Accepts ws, wss, http and https addresses, with or without the path, and `unix:/path/of/api.sock`. `target`: null with TLS. */
-function endpoint(url: string): { readonly address: URL; readonly target: Target | null } {
+function endpoint(url: string): { readonly address: URL; readonly target: SocketTarget | null } {
   const parsed = URL.canParse(url) ? new URL(url) : undefined;
   if (parsed?.protocol === 'unix:' && parsed.pathname.startsWith('/'))
     return { address: new URL('ws://localhost/v1/ws'), target: { path: decodeURIComponent(parsed.pathname) } };

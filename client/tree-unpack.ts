@@ -6,6 +6,7 @@ import { chmod, lstat, mkdir, open, rm, symlink } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import { extract, type Extract } from 'tar-stream';
 import { SandboxError } from './errors.ts';
+import { feedArchive } from './protocol/feed-archive.ts';
 import { MAX_TREE_ENTRIES, staysInside, treePath } from './protocol/tree-entry.ts';
 import type { TreeProgress } from './tree-progress.ts';
 
@@ -21,14 +22,8 @@ export async function unpackLocalTree(source: AsyncIterable<Uint8Array>, options
   await mkdir(options.root, { recursive: true });
   const unpacking = new LocalUnpacking(options);
   const archive = extract();
-  const feeding = (async () => {
-    for await (const bytes of source) {
-      if (archive.destroyed) return;
-      if (!archive.write(bytes)) await hasRoom(archive);
-    }
-    archive.end(null);
-  })();
-  feeding.catch((error: unknown) => archive.destroy(error instanceof Error ? error : new Error(String(error))));
+  const feeding = feedArchive(source, archive);
+  feeding.catch(() => undefined);
   try {
     for await (const entry of archive) await unpacking.take(entry);
     await feeding;
@@ -116,17 +111,4 @@ class LocalUnpacking {
     }
     this.#options.progress.fileDone();
   }
-}
-
-function hasRoom(archive: Extract): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      archive.off('drain', done);
-      archive.off('close', done);
-      resolve();
-    };
-    archive.on('drain', done);
-    archive.on('close', done);
-    if (archive.destroyed) done();
-  });
 }

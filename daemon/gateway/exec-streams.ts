@@ -44,7 +44,7 @@ async function sendPieces(stream: OutgoingStream, pieces: readonly OutputPiece[]
   for (const piece of pieces) {
     const sent = stream.send(piece.bytes, piece.stream === 'stderr');
     // Nearly always there is room, and waiting for what is done already costs more than doing it.
-    if (!(sent === true || (sent !== false && (await sent)))) return null;
+    if (!(typeof sent === 'boolean' ? sent : await sent)) return null;
     reached = piece.offset + piece.bytes.byteLength;
   }
   return reached;

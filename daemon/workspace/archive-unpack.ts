@@ -4,6 +4,7 @@
 import PQueue from 'p-queue';
 import { extract, type Extract, type Header } from 'tar-stream';
 import { SandboxError } from '../../client/protocol/errors.ts';
+import { feedArchive } from '../../client/protocol/feed-archive.ts';
 import { MAX_TREE_ENTRIES, staysInside, treePath } from '../../client/protocol/tree-entry.ts';
 import type { TreeTransfer } from '../../client/protocol/workspace.ts';
 
@@ -47,7 +48,7 @@ export async function unpackTree(options: UnpackOptions): Promise<TreeTransfer> 
   await options.target.mkdir(options.path, { mode: DIRECTORY_MODE });
   const archive = extract();
   // Not before the loop below is about to listen: an entry that nobody hears of is lost.
-  const feeding = feed(options.source, archive);
+  const feeding = feedArchive(options.source, archive);
   feeding.catch(() => undefined);
   try {
     for await (const entry of archive) await unpacking.take(entry);
@@ -171,32 +172,6 @@ class Unpacking {
     await this.#queue.onIdle();
     if (this.#failure !== null) throw this.#failure.error;
   }
-}
-
-async function feed(source: AsyncIterable<Uint8Array>, archive: Extract): Promise<void> {
-  try {
-    for await (const bytes of source) {
-      if (archive.destroyed) return;
-      if (!archive.write(bytes)) await hasRoom(archive);
-    }
-    archive.end(null);
-  } catch (error) {
-    archive.destroy(error instanceof Error ? error : new Error(String(error)));
-    throw error;
-  }
-}
-
-function hasRoom(archive: Extract): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      archive.off('drain', done);
-      archive.off('close', done);
-      resolve();
-    };
-    archive.on('drain', done);
-    archive.on('close', done);
-    if (archive.destroyed) done();
-  });
 }
 
 function isOfTar(error: unknown): error is Error {
