@@ -2,14 +2,12 @@
 // Knows nothing of sockets or of what the bytes mean.
 
 import { ClientError } from './errors.ts';
-import { FLAG_EOF, INITIAL_WINDOW } from './protocol/index.ts';
+import { FLAG_EOF, INITIAL_WINDOW, REPEATED_BYTES } from './protocol/index.ts';
 
 /** With both headers a frame of this is what Node reads from a socket at once: it is not put together from two reads. */
 const MAX_FRAME_PAYLOAD = 65_536 - 32;
 /** Bytes that may wait for credit. */
 const MAX_QUEUED_BYTES = 16 * 1024 * 1024;
-/** Bytes kept after sending: a receiver never grants more at once. */
-const MAX_RETAINED_BYTES = 1024 * 1024;
 
 interface Waiting {
   bytes: Uint8Array;
@@ -44,8 +42,9 @@ export class OutboundStream {
     return this.#isEofSent;
   }
 
-  /** The opening request was written: the first window may go. On a resume, what may not have arrived goes again. */
+  /** The opening request was written: the first window may go. On a resume, what may not have arrived goes again, and no more. */
   opened(): void {
+    const known = this.#sent;
     if (this.#isOpen) {
       this.#waiting.unshift(...this.#retained.map((bytes) => ({ bytes, done: undefined })));
       this.#queuedBytes += this.#retainedBytes;
@@ -55,7 +54,8 @@ export class OutboundStream {
       this.#isEofSent = false;
     }
     this.#isOpen = true;
-    this.#limit = Math.max(this.#limit, this.#sent + INITIAL_WINDOW);
+    // What was granted before is of a connection that is gone: a receiver that has taken nothing since could not hold it.
+    this.#limit = Math.max(known, this.#sent + INITIAL_WINDOW);
     this.#flush();
   }
 
@@ -123,11 +123,11 @@ export class OutboundStream {
     if (!this.#isResumable || payload.byteLength === 0) return;
     this.#retained.push(new Uint8Array(payload));
     this.#retainedBytes += payload.byteLength;
-    let oldest = this.#retained[0];
-    while (oldest !== undefined && this.#retainedBytes - oldest.byteLength >= MAX_RETAINED_BYTES) {
-      this.#retained.shift();
-      this.#retainedBytes -= oldest.byteLength;
-      oldest = this.#retained[0];
+    for (let oldest = this.#retained[0]; oldest !== undefined && this.#retainedBytes > REPEATED_BYTES; oldest = this.#retained[0]) {
+      const excess = Math.min(this.#retainedBytes - REPEATED_BYTES, oldest.byteLength);
+      if (excess === oldest.byteLength) this.#retained.shift();
+      else this.#retained[0] = oldest.subarray(excess);
+      this.#retainedBytes -= excess;
     }
   }
 }

@@ -33,6 +33,8 @@ export const MAX_MESSAGE_BYTES = 1024 * 1024;
 export const MAX_PAYLOAD_BYTES = 256 * 1024;
 /** Bytes a sender may send on a new stream before the first CREDIT. */
 export const INITIAL_WINDOW = 256 * 1024;
+/** Bytes that a sender keeps after sending: so much it sends again when it goes on after a lost connection. */
+export const REPEATED_BYTES = 1024 * 1024;
 export const FRAME_HEADER_BYTES = 16;
 
 export const FRAME_KIND = { data: 1, credit: 2, stop: 3 } as const;

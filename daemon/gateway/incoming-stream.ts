@@ -1,13 +1,11 @@
 // One stream of bytes from the client: bounded by the credit it was given. Async-iterable, once.
 
-import { encodeFrame, FLAG_EOF, FRAME_KIND, INITIAL_WINDOW, type BinaryFrame } from '../../client/protocol/frames.ts';
+import { encodeFrame, FLAG_EOF, FRAME_KIND, INITIAL_WINDOW, REPEATED_BYTES, type BinaryFrame } from '../../client/protocol/frames.ts';
 import type { FrameSink } from './outgoing-stream.ts';
 
-/** What a client may be ahead once it is read: it keeps no more for a resume. */
-const WINDOW = 1024 * 1024;
-
-/** Bytes that a client sends again at most when it resumes, and the window it may use meanwhile. */
-const MAX_REPEATED = 1024 * 1024;
+/** What a client may be ahead of the reader. With what the reader holds that is not yet out of its hands (for stdin the window of
+ * cloister-init) it is less than what the client keeps for a resume: whatever dies between, the client still has it. */
+const WINDOW = REPEATED_BYTES - 128 * 1024;
 
 /** Smaller frames are kept together: a client that sends single bytes must not cost hundreds of times as much memory. */
 const MERGED_BYTES = 4096;
@@ -32,6 +30,8 @@ export class IncomingStream implements AsyncIterable<Uint8Array> {
   #base: number | null;
   #taken = 0;
   #credit: number;
+  /** No frame may end after it: the credit, and on a resume what the client had sent before, which comes again without asking. */
+  #limit: number;
   #isEnded = false;
   #failure: Error | null = null;
   #wake: (() => void) | null = null;
@@ -42,6 +42,7 @@ export class IncomingStream implements AsyncIterable<Uint8Array> {
     this.#sink = sink;
     this.#base = base;
     this.#credit = INITIAL_WINDOW;
+    this.#limit = INITIAL_WINDOW;
   }
 
   /** False: the frame breaks the protocol (beyond credit, out of order, after the end). */
@@ -49,8 +50,8 @@ export class IncomingStream implements AsyncIterable<Uint8Array> {
     const { offset } = frame;
     const end = offset + frame.payload.byteLength;
     const due = this.#next ?? Math.min(offset, this.#base ?? offset);
-    if (this.#base === null && this.#next === null) this.#credit = offset + MAX_REPEATED + INITIAL_WINDOW;
-    if (this.#isEnded || offset !== due || end > this.#credit) return false;
+    if (this.#base === null && this.#next === null) this.#limit = offset + REPEATED_BYTES;
+    if (this.#isEnded || offset !== due || end > this.#limit) return false;
     this.#first ??= offset;
     this.#next = end;
     // Safe because: what is kept is bounded by the credit. A view pins what was read with it, at most 64 KiB: too much for a
@@ -69,6 +70,7 @@ export class IncomingStream implements AsyncIterable<Uint8Array> {
     this.#base = base;
     this.#taken = base;
     this.#credit = base + INITIAL_WINDOW;
+    this.#limit = base + REPEATED_BYTES;
     const chunks = this.#chunks;
     this.#chunks = [];
     if ((this.#first ?? base) > base) {
@@ -117,6 +119,7 @@ export class IncomingStream implements AsyncIterable<Uint8Array> {
     this.#taken += bytes;
     if (this.#isEnded || this.#taken + WINDOW - this.#credit < WINDOW / 2) return;
     this.#credit = this.#taken + WINDOW;
+    this.#limit = Math.max(this.#limit, this.#credit);
     void this.#sink.sendFrame(encodeFrame(FRAME_KIND.credit, 0, this.id, this.#credit));
   }
 

@@ -30,6 +30,8 @@ export interface PeerHost {
   readonly sandboxes: ReadonlyMap<string, PeerSandbox>;
   /** Counts one message; true: the connection is to be cut now. */
   countMessage(): boolean;
+  /** What was asked is done, and the connection lost with its answer. */
+  readonly losesAnswerOf: Operation | null;
   disconnected(connection: PeerConnection): void;
   open(request: ParsedParams<'open'>, clientId: string): Promise<OpenResult>;
   sandbox(id: string): PeerSandbox;
@@ -115,7 +117,9 @@ export class PeerConnection {
     try {
       const parsed = OPERATIONS[op].params.safeParse(params);
       if (!parsed.success) throw new SandboxError('INVALID_REQUEST', `Cannot call ${op}: ${parsed.error.message}`);
-      this.sendText({ id, result: await this.#perform(op, parsed.data) });
+      const result = await this.#perform(op, parsed.data);
+      if (this.#peer.losesAnswerOf === op) return this.socket.terminate();
+      this.sendText({ id, result });
     } catch (error) {
       const { code, message, retry, hint } = error instanceof SandboxError ? error : new SandboxError('INTERNAL', String(error));
       this.sendText({ id, error: { code, message, retry, hint } });

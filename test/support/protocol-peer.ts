@@ -7,7 +7,14 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { WebSocketServer, type WebSocket } from 'ws';
-import { SandboxError, SUBPROTOCOL, type OpenResult, type ParsedParams, type SandboxInfo } from '../../client/protocol/index.ts';
+import {
+  SandboxError,
+  SUBPROTOCOL,
+  type OpenResult,
+  type Operation,
+  type ParsedParams,
+  type SandboxInfo,
+} from '../../client/protocol/index.ts';
 import { PeerConnection, type PeerHost, type PeerSandbox } from './peer-connection.ts';
 import { PeerExec, type Script } from './peer-exec.ts';
 import { PeerFiles } from './peer-files.ts';
@@ -33,6 +40,7 @@ export class ProtocolPeer implements PeerHost, AsyncDisposable {
   messagesUntilCut = Infinity;
   /** Cuts after that one, each counted from the one before. */
   furtherCuts: number[] = [];
+  losesAnswerOf: Operation | null = null;
   connectionsSeen = 0;
   readonly #server: WebSocketServer;
   readonly #root: string;

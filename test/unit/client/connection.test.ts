@@ -87,9 +87,9 @@ describe('a connection', () => {
   });
 
   test('that only hears heartbeats stays', async () => {
-    await using peer = await ProtocolPeer.start({ heartbeatMs: 10 });
+    await using peer = await ProtocolPeer.start({ heartbeatMs: 100 });
     await using cloister = await connectTo(peer);
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await new Promise((resolve) => setTimeout(resolve, 1000));
     expect(await cloister.list()).toEqual([]);
     expect(peer.connectionsSeen).toBe(1);
   });

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Cloister, type Sandbox } from '../../../client/index.ts';
 import type { Script } from '../../support/peer-exec.ts';
+import { eventually } from '../../support/eventually.ts';
 import { ProtocolPeer, type PeerOptions } from '../../support/protocol-peer.ts';
 
 const AT_ONCE = { minDelayMs: 1, maxDelayMs: 2, giveUpAfterMs: 20_000 };
@@ -142,7 +143,10 @@ describe('after a lost socket', () => {
       async function* source(): AsyncGenerator<string> {
         yield 'new';
         peer.cutAll();
-        await new Promise((resolve) => setTimeout(resolve, 50));
+        await eventually(
+          () => peer.connectionsSeen,
+          (seen) => seen === 2,
+        );
         yield 'more';
       }
       await expect(sandbox.files.write('f', source())).rejects.toMatchObject({ code: 'CONNECTION_LOST' });
@@ -152,8 +156,7 @@ describe('after a lost socket', () => {
   test('an append whose answer was lost is not repeated: its outcome is unknown', () =>
     withPeer({}, async (peer, _, sandbox) => {
       await sandbox.files.write('log', 'a');
-      // Request and data arrive, the answer does not.
-      peer.messagesUntilCut = 3;
+      peer.losesAnswerOf = 'files.write';
       await expect(sandbox.files.write('log', 'b', { append: true })).rejects.toMatchObject({ code: 'OUTCOME_UNKNOWN' });
       expect(await sandbox.files.readText('log')).toBe('ab');
     }));

@@ -12,6 +12,7 @@ import type { Nonces } from '../../../daemon/link/control-listener.ts';
 import { FLAG, UP, WINDOW_BYTES, encodeFrame, writeU64 } from '../../../daemon/link/frames.ts';
 import { SandboxLink } from '../../../daemon/link/sandbox-link.ts';
 import { systemClock } from '../../../daemon/observe/clock.ts';
+import { eventually } from '../../support/eventually.ts';
 import { silent } from './fake-link.ts';
 
 interface Rogue extends AsyncDisposable {
@@ -19,6 +20,8 @@ interface Rogue extends AsyncDisposable {
   readonly socketPath: string;
   readonly failed: Promise<string>;
   readonly lost: string[];
+  /** Resolves when output of exec 1 has reached the daemon. */
+  readonly heard: Promise<void>;
   nonces(): Nonces;
   hello(nonce: Buffer, version?: number): Socket;
   /** Says hello with the right nonce and STATUS, starts exec 1 and confirms it. */
@@ -57,6 +60,10 @@ async function rogue(): Promise<Rogue> {
   const failed = new Promise<string>((resolve) => {
     tell = resolve;
   });
+  let hear: () => void = () => undefined;
+  const heard = new Promise<void>((resolve) => {
+    hear = resolve;
+  });
   const link = new SandboxLink({ sandboxId: 'sb_rogue', clock: systemClock, log: silent, onFailed: (reason) => tell(reason) });
   const saveNonces = async (next: Nonces): Promise<void> => {
     nonces = next;
@@ -76,6 +83,7 @@ async function rogue(): Promise<Rogue> {
     socketPath,
     failed,
     lost,
+    heard,
     hello,
     nonces: () => nonces,
     async ready() {
@@ -88,7 +96,7 @@ async function rogue(): Promise<Rogue> {
         { argv: ['x'], env: {}, cwd: '/', stdin: 'pipe', wallMs: 0, idleMs: 0, graceMs: 0 },
         {
           started: () => undefined,
-          output: () => undefined,
+          output: () => hear(),
           exited: () => undefined,
           stdinTaken: () => undefined,
           gone: () => undefined,
@@ -185,11 +193,11 @@ describe('a hostile init', () => {
     await using it = await rogue();
     const first = await it.ready();
     first.write(output(0, 5));
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await it.heard;
     const second = it.hello(Buffer.from(it.nonces().current, 'hex'));
     await new Promise((resolve) => second.once('data', resolve));
     second.write(Buffer.concat([status(0, 5, 1), output(0, 5), exit(5), exit(5)]));
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await Promise.race([it.failed, new Promise((resolve) => setTimeout(resolve, 200))]);
     expect(it.link.state).toBe('up');
   });
 
@@ -210,7 +218,7 @@ describe('a hostile init', () => {
     await using it = await rogue();
     const first = await it.ready();
     first.write(output(0, 5));
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await it.heard;
     const second = it.hello(Buffer.from(it.nonces().current, 'hex'));
     await new Promise((resolve) => second.once('data', resolve));
     second.write(Buffer.concat(frames));
@@ -226,7 +234,10 @@ describe('a hostile init', () => {
     });
     await new Promise((resolve) => socket.once('data', resolve));
     socket.write(Buffer.concat([status(0, 3), output(0, 3), exit(3), encodeFrame(UP.exitGone, 0, 1)]));
-    await new Promise((resolve) => setTimeout(resolve, 30));
+    await eventually(
+      () => seen.length,
+      (count) => count >= 5,
+    );
     expect(it.link.state).toBe('up');
     expect(seen).toEqual([0x01, 0x05, 0x04, 0x07, 0x07]);
   });
