@@ -6,11 +6,13 @@ import type { PolicyExplain } from '../client/protocol/egress.ts';
 import { SandboxError } from '../client/protocol/errors.ts';
 import type { EgressDecision } from '../client/protocol/exec.ts';
 import type { Config } from './config.ts';
+import type { ConfigInForce } from './config-in-force.ts';
 import { EgressProcess } from './egress/egress-process.ts';
 import { EgressTrust } from './egress/egress-trust.ts';
 import { parseNameServer } from './egress/name-server.ts';
 import type { Clock } from './observe/clock.ts';
 import type { Log } from './observe/log.ts';
+import { narrowEgress } from './policy/egress-narrowing.ts';
 import { explainedEgress } from './policy/explain-policy.ts';
 import { egressAuthorityPathOf } from './state-dir.ts';
 
@@ -27,7 +29,12 @@ export const explainWith =
   };
 
 /** Nothing of it runs until a sandbox has a way out. */
-export function openEgress({ egress, stateDir }: Config, clock: Clock, log: Log): EgressProcess {
+export function openEgress(
+  { egress, stateDir }: Config,
+  configuration: Pick<ConfigInForce, 'profileOf' | 'permissionsOf'>,
+  clock: Clock,
+  log: Log,
+): EgressProcess {
   const servers = (egress.resolver.length > 0 ? egress.resolver : getServers()).map(parseNameServer).filter((server) => server !== null);
   if (egress.allowPrivate.length > 0) log.warn({ allowPrivate: egress.allowPrivate }, 'sandboxes may reach these private ranges');
   return new EgressProcess({
@@ -44,6 +51,7 @@ export function openEgress({ egress, stateDir }: Config, clock: Clock, log: Log)
       extraPath: egress.upstreamCa ?? null,
       clock,
     }),
+    narrow: (profile, policy) => narrowEgress(policy, configuration.profileOf(profile), configuration.permissionsOf(profile)),
     clock,
     log,
   });

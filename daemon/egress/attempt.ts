@@ -34,9 +34,13 @@ export class Attempt {
   readonly target: Target | null;
   readonly execId: string | null;
   readonly confirmedRule: string | undefined;
+  /** Said to be about to be dialled. */
+  isStarted = false;
   readonly #options: AttemptOptions;
   #verdict: Verdict | null = null;
   #upstream: Socket | null = null;
+  /** What had passed there before. */
+  #before = { up: 0, down: 0 };
   #isFinished = false;
   #isCarrier = false;
 
@@ -51,6 +55,11 @@ export class Attempt {
   /** null: not judged yet. */
   get verdict(): Verdict | null {
     return this.#verdict;
+  }
+
+  /** What it is connected to. */
+  get address(): string | undefined {
+    return this.#upstream?.remoteAddress;
   }
 
   /** A tunnel whose requests are attempts of their own: it is no news itself. */
@@ -71,9 +80,10 @@ export class Attempt {
     this.#options.client?.setTimeout(idleMs);
   }
 
-  /** The other end, so that it can be cut. */
-  connected(upstream: Socket): void {
+  /** The other end, so that it can be cut; `isKept`: others used it before. */
+  connected(upstream: Socket, isKept = false): void {
     this.#upstream = upstream;
+    this.#before = isKept ? { up: upstream.bytesWritten, down: upstream.bytesRead } : { up: 0, down: 0 };
   }
 
   /** Ends it under another verdict, bytes and all. */
@@ -94,7 +104,7 @@ export class Attempt {
     const { target, text, method, path, execId } = this.#options;
     if (this.#verdict === null || (this.#isCarrier && this.#verdict.verdict === 'allow')) return null;
     const { verdict, reason, rule, remedy } = this.#verdict;
-    const address = this.#upstream?.remoteAddress;
+    const { address } = this;
     return {
       at: new Date(this.#options.now).toISOString(),
       host: target === null ? printable(text, MAX_HOST_TEXT) : hostText(target.host),
@@ -107,8 +117,8 @@ export class Attempt {
       reason,
       rule: printable(rule, 400),
       ...(remedy === undefined ? {} : { remedy }),
-      bytesUp: this.#upstream?.bytesWritten ?? 0,
-      bytesDown: this.#upstream?.bytesRead ?? 0,
+      bytesUp: (this.#upstream?.bytesWritten ?? 0) - this.#before.up,
+      bytesDown: (this.#upstream?.bytesRead ?? 0) - this.#before.down,
       ms: Math.max(0, now - this.#options.now),
       ...(execId === null ? {} : { execId }),
     };

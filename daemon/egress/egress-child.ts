@@ -10,7 +10,7 @@ import type { Clock } from '../observe/clock.ts';
 import type { Log } from '../observe/log.ts';
 import { rightsLeft } from './drop-rights.ts';
 import { egressEntry } from './egress-entry.ts';
-import { FromEgress, type ToEgress } from './messages.ts';
+import { type FromEgress, FromEgressTogether, type ToEgress } from './messages.ts';
 
 const START_LIMIT_MS = 20_000;
 const TAKEN_LIMIT_MS = 10_000;
@@ -102,12 +102,15 @@ export class EgressChild {
   }
 
   #onMessage(raw: unknown): void {
-    const parsed = FromEgress.safeParse(raw);
+    const parsed = FromEgressTogether.safeParse(raw);
     if (!parsed.success) {
       this.#options.log.error({ pid: this.pid }, 'egress process says what is no message; it is ended');
       return this.kill();
     }
-    const message = parsed.data;
+    for (const message of parsed.data) this.#said(message);
+  }
+
+  #said(message: FromEgress): void {
     if (message.t === 'loaded') this.tell(this.#options.configuration);
     else if (message.t === 'ready') this.#settle(null);
     else if (message.t === 'refused') this.#settle(new SandboxError('INTERNAL', message.cause));

@@ -33,11 +33,20 @@ export interface EgressEvents {
 export interface EgressProcessOptions {
   readonly configuration: Omit<Extract<ToEgress, { t: 'configure' }>, 't' | 'roots'>;
   readonly trust: EgressTrust;
+  /** What is left of a session's policy under the operator's rules of now; asked each time it is told. */
+  readonly narrow?: (profileName: string, policy: GrantedEgress) => GrantedEgress;
   readonly clock: Clock;
   readonly log: Log;
 }
 
+/** What holds for one sandbox. */
+export interface EgressGrant {
+  readonly profileName: string;
+  readonly policy: GrantedEgress;
+}
+
 interface Known {
+  readonly profileName: string;
   policy: GrantedEgress;
   /** Asked each time: nobody else keeps values. */
   readonly secrets: () => readonly HeaderSecret[];
@@ -58,6 +67,7 @@ export class EgressProcess {
   readonly #leaves: LeafDesk;
   /** Of the process; it tells its attempts from those of its former lives. */
   #lives = 0;
+  #operator: Pick<EgressProcessOptions['configuration'], 'allowPrivate' | 'blocklistExtra'> | null = null;
   #child: EgressChild | null = null;
   #starting: Promise<EgressChild> | null = null;
   #cancelRestart: () => void = () => undefined;
@@ -75,8 +85,8 @@ export class EgressProcess {
   }
 
   /** Its connections are taken from now on; rejects if there is no egress process to be had. */
-  async add(sandbox: SandboxId, policy: GrantedEgress, secrets: () => readonly HeaderSecret[], events: EgressEvents): Promise<void> {
-    this.#known.set(sandbox, { policy, secrets, events, usedUp: 0, usedDown: 0, open: new Map() });
+  async add(sandbox: SandboxId, grant: EgressGrant, secrets: () => readonly HeaderSecret[], events: EgressEvents): Promise<void> {
+    this.#known.set(sandbox, { ...grant, secrets, events, usedUp: 0, usedDown: 0, open: new Map() });
     try {
       if (this.#child === null) await this.#start();
       else this.#tellPolicy(this.#child, sandbox);
@@ -92,6 +102,17 @@ export class EgressProcess {
     if (known === undefined) return;
     known.policy = policy;
     if (this.#child !== null) this.#tellPolicy(this.#child, sandbox);
+  }
+
+  /** What operators opened and closed: in force for all sandboxes when this returns; what that no longer allows is cut. */
+  setOperator(operator: Pick<EgressProcessOptions['configuration'], 'allowPrivate' | 'blocklistExtra'>): void {
+    const { allowPrivate, blocklistExtra } = operator;
+    this.#operator = { allowPrivate, blocklistExtra };
+    if (allowPrivate.length > 0) this.#options.log.warn({ allowPrivate }, 'sandboxes may reach these private ranges');
+    const child = this.#child;
+    if (child === null) return;
+    child.tell({ t: 'operator', allowPrivate, blocklistExtra });
+    for (const sandbox of this.#known.keys()) this.#tellPolicy(child, sandbox);
   }
 
   remove(sandbox: SandboxId): void {
@@ -155,7 +176,7 @@ export class EgressProcess {
   async #spawn(): Promise<EgressChild> {
     const { configuration, clock, log } = this.#options;
     const child = await EgressChild.start({
-      configuration: { t: 'configure', ...configuration, roots: await this.#options.trust.roots() },
+      configuration: { t: 'configure', ...configuration, ...this.#operator, roots: await this.#options.trust.roots() },
       clock,
       log,
       onMessage: (message) => this.#onMessage(child, message),
@@ -204,7 +225,8 @@ export class EgressProcess {
   #tellPolicy(child: EgressChild, sandbox: SandboxId): void {
     const known = this.#known.get(sandbox);
     if (known === undefined) return;
-    const { policy, secrets, usedUp, usedDown } = known;
+    const { profileName, secrets, usedUp, usedDown } = known;
+    const policy = this.#options.narrow?.(profileName, known.policy) ?? known.policy;
     child.tell({ t: 'policy', sandbox, policy, secrets: [...secrets()], usedUp, usedDown });
   }
 

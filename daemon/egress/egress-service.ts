@@ -6,6 +6,7 @@ import { connectSocket } from './dial.ts';
 import { explainedTarget } from './explained-target.ts';
 import { LeafStore } from './leaf-store.ts';
 import type { DecisionRecord, FromEgress, Leaf, ToEgress } from './messages.ts';
+import type { OperatorRules } from './judge.ts';
 import { contextOfRoots } from './opened-tls.ts';
 import { operatorRules } from './operator-rules.ts';
 import { createResolver } from './resolver.ts';
@@ -23,6 +24,7 @@ export class EgressService {
   readonly #send: (message: FromEgress) => void;
   readonly #residentBytes: () => number;
   readonly #services: EgressServices;
+  #operator: () => OperatorRules;
   readonly #ports = new Map<string, SandboxPort>();
   /** Bounded by every port's own bound. */
   readonly #asked = new Map<number, (answer: Message<'answer'>['answer']) => void>();
@@ -35,10 +37,11 @@ export class EgressService {
   constructor(configuration: Message<'configure'>, send: (message: FromEgress) => void, residentBytes: () => number) {
     this.#send = send;
     this.#residentBytes = residentBytes;
+    this.#operator = operatorRules(configuration);
     this.#leaves = new LeafStore({ ask: (sandbox, host) => this.#askLeaf(sandbox, host), now: Date.now });
     let roots: SecureContext | null = null;
     this.#services = {
-      operator: operatorRules(configuration),
+      operator: () => this.#operator(),
       resolve: createResolver({ servers: configuration.servers, timeoutMs: RESOLVE_TIMEOUT_MS }),
       connect: connectSocket,
       limits: configuration.limits,
@@ -57,6 +60,7 @@ export class EgressService {
   handle(message: ToEgress, socket: Socket | undefined): void {
     if (message.t === 'connection') this.#connection(message, socket);
     else if (message.t === 'policy') this.#policy(message);
+    else if (message.t === 'operator') this.#operator = operatorRules(message);
     else if (message.t === 'forget') this.#forget(message);
     else if (message.t === 'flush') this.#flush(message);
     else if (message.t === 'explain') void this.#explain(message);

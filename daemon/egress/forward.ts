@@ -5,17 +5,21 @@ import { type IncomingMessage, request } from 'node:http';
 import type { Socket } from 'node:net';
 import { denialAnswer, statusOf } from './answer.ts';
 import type { Attempt } from './attempt.ts';
-import { EchoFilter, withoutValues } from './echo-filter.ts';
+import { withoutValues } from './echo-filter.ts';
 import type { HttpTarget } from './authority.ts';
 import { downstreamLines, upgradeOf, upstreamFields, wantsClose } from './http-fields.ts';
+import type { KeptServer } from './kept-server.ts';
 import { BodyReader } from './request-body.ts';
 import type { RequestHead } from './request-head.ts';
 import type { SandboxPort } from './sandbox-port.ts';
 import { sendBody } from './send-body.ts';
 import { pump } from './splice.ts';
 import { deny, type Verdict } from './verdict.ts';
+import { writeAnswer } from './write-answer.ts';
 
 const MAX_ANSWER_HEAD_BYTES = 64 * 1024;
+/** Without effect when they are sent twice: one may go to a server that is just ending the connection. */
+const REPEATABLE: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 type Answer =
   | { readonly kind: 'response'; readonly message: IncomingMessage }
@@ -29,6 +33,7 @@ export async function forward(
   head: RequestHead,
   target: HttpTarget,
   attempt: Attempt,
+  kept: KeptServer,
 ): Promise<boolean> {
   const isBodyless = head.body.kind === 'none';
   const refuse = (verdict: Verdict): boolean => {
@@ -50,16 +55,28 @@ export async function forward(
     const misdirected = port.judgePlaceholders(head, target);
     if (misdirected !== null) return refuse(misdirected);
     const upgrade = upgradeOf(head);
-    const admission = await port.admit(attempt);
+    const isRepeatable = isBodyless && upgrade === 'none' && REPEATABLE.has(head.method) && !wantsClose(head);
+    const admission = await port.admit(attempt, isRepeatable ? kept.addressFor(target) : null);
     if (admission.verdict.verdict !== 'allow') return refuse(admission.verdict);
     if (upgrade === 'other') return refuse(deny('upgradeRefused', 'builtin:http:upgrade'));
-    const upstream = await port.dialServer(attempt, admission, client, target);
-    if (upstream === null) return client.destroyed ? false : refuse(attempt.verdict ?? admission.verdict);
     const { fields, written } = port.fillIn(head.fields, target);
-    try {
-      return await exchange({ client, port, head, fields, written, target, attempt, upstream, isUpgrade: upgrade === 'websocket', refuse });
-    } finally {
-      upstream.destroy();
+    const options = { client, port, head, fields, written, target, attempt, isUpgrade: upgrade === 'websocket', isRepeatable, refuse };
+    for (;;) {
+      const known = isRepeatable ? kept.take(target) : null;
+      if (known !== null) port.goOn(attempt, known);
+      const upstream = known ?? (await port.dialServer(attempt, admission, client, target));
+      if (upstream === null) return client.destroyed ? false : refuse(attempt.verdict ?? admission.verdict);
+      const readBefore = upstream.bytesRead;
+      const outcome = await exchange({ ...options, upstream }).catch((error: unknown) => {
+        upstream.destroy();
+        throw error;
+      });
+      if (outcome === 'kept') kept.put(target, upstream);
+      else upstream.destroy();
+      // The server ended it meanwhile, without a word on this request.
+      if (outcome === 'failed' && known !== null && upstream.bytesRead === readBefore) continue;
+      if (outcome === 'failed') return refuse({ ...deny('unreachable', admission.verdict.rule), verdict: 'allow' });
+      return outcome !== 'last';
     }
   } finally {
     attempt.finish();
@@ -78,28 +95,36 @@ interface Exchange {
   readonly attempt: Attempt;
   readonly upstream: Socket;
   readonly isUpgrade: boolean;
-  readonly refuse: (verdict: Verdict) => boolean;
+  /** Its server may be kept, and may be one that was. */
+  readonly isRepeatable: boolean;
 }
 
-async function exchange(options: Exchange): Promise<boolean> {
-  const { client, port, head, fields, written, target, attempt, upstream, isUpgrade, refuse } = options;
+/** What may come after it: `next` request, the same with this server `kept`, nothing. `failed`: there was no answer. */
+type Outcome = 'next' | 'kept' | 'last' | 'failed';
+
+async function exchange(options: Exchange): Promise<Outcome> {
+  const { client, port, head, fields, written, target, attempt, upstream, isUpgrade, isRepeatable } = options;
+  const plain = { ...head, fields: written.length === 0 ? fields : withPlainAnswer(fields) };
   const outgoing = request({
     method: head.method,
     path: target.path,
-    headers: upstreamFields(
-      { ...head, fields: written.length === 0 ? fields : withPlainAnswer(fields) },
-      target,
-      isUpgrade ? 'websocket' : 'none',
-    ),
+    headers: upstreamFields(plain, target, isUpgrade ? 'upgrade' : isRepeatable ? 'keep-alive' : 'close'),
     createConnection: () => upstream,
     maxHeaderSize: MAX_ANSWER_HEAD_BYTES,
     insecureHTTPParser: false,
   });
+  // Without an agent Node ends the connection unless told so; the answer can still say that it ends.
+  outgoing.shouldKeepAlive = isRepeatable;
   const answered = new Promise<Answer>((resolve) => {
     outgoing.on('response', (message) => resolve({ kind: 'response', message }));
     outgoing.on('upgrade', (message, _socket, rest) => resolve({ kind: 'upgrade', message, head: rest }));
     outgoing.on('error', () => resolve({ kind: 'failed' }));
     outgoing.on('close', () => resolve({ kind: 'failed' }));
+  });
+  // The parser has let go of it, and the server said that it goes on.
+  let isFree = false;
+  upstream.once('free', () => {
+    isFree = true;
   });
   if (head.fields.some(([name, value]) => name.toLowerCase() === 'expect' && value.toLowerCase() === '100-continue'))
     client.write('HTTP/1.1 100 Continue\r\n\r\n');
@@ -107,59 +132,23 @@ async function exchange(options: Exchange): Promise<boolean> {
   const answer = await answered;
   if (answer.kind === 'failed') {
     // A body that is half read cannot be followed by anything.
-    if (client.destroyed || (await Promise.race([sent, Promise.resolve('sending')])) !== 'sent') return broken(client);
-    return refuse({ ...deny('unreachable', attempt.verdict?.rule ?? 'builtin'), verdict: 'allow' });
+    if (client.destroyed || (await soFar(sent)) !== 'sent') return broken(client);
+    return 'failed';
   }
   if (answer.kind === 'upgrade') {
     if (!isUpgrade) return broken(client);
     await passUpgrade(options, answer.message, answer.head);
-    return false;
+    return 'last';
   }
-  const isLast = wantsClose(head) || (await Promise.race([sent, Promise.resolve('sending')])) !== 'sent';
-  const isWhole = await writeAnswer(options, answer.message, isLast);
+  const isLast = wantsClose(head) || (await soFar(sent)) !== 'sent';
+  const meter = (bytes: number): boolean => port.meter(attempt, 0, bytes);
+  const isWhole = await writeAnswer(answer.message, { client, method: head.method, isLast, written, meter });
   if (!isWhole) return broken(client);
-  return !isLast;
+  if (isLast) return 'last';
+  return isRepeatable && isFree ? 'kept' : 'next';
 }
 
-/** False: it broke off, and what was written must not be taken for whole. */
-async function writeAnswer(
-  { client, port, head, attempt, written }: Exchange,
-  message: IncomingMessage,
-  isLast: boolean,
-): Promise<boolean> {
-  const status = message.statusCode ?? 502;
-  const isEmpty = head.method === 'HEAD' || status === 204 || status === 304;
-  const length = message.headers['content-length'];
-  const isChunked = !isEmpty && (length === undefined || message.headers['transfer-encoding'] !== undefined);
-  const framing = isChunked ? ['Transfer-Encoding: chunked'] : length === undefined ? [] : [`Content-Length: ${length}`];
-  const lines = [
-    `HTTP/1.1 ${status} ${withoutValues(message.statusMessage ?? '', written)}`,
-    ...downstreamLines(message.rawHeaders).map((line) => withoutValues(line, written)),
-    ...framing,
-    `Connection: ${isLast ? 'close' : 'keep-alive'}`,
-  ];
-  client.write(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
-  const echo = new EchoFilter(written);
-  const pass = (piece: Buffer): boolean => {
-    // A chunk of nothing would be the last one.
-    if (piece.length === 0) return true;
-    if (isChunked) client.write(`${piece.length.toString(16)}\r\n`, 'latin1');
-    const isRoom = client.write(piece);
-    return isChunked ? client.write('\r\n', 'latin1') && isRoom : isRoom;
-  };
-  try {
-    for await (const chunk of message as AsyncIterable<Buffer>) {
-      if (!port.meter(attempt, 0, chunk.length) || client.destroyed) return false;
-      if (!pass(echo.push(chunk))) await drained(client);
-    }
-  } catch {
-    return false;
-  }
-  if (!message.complete) return false;
-  pass(echo.end());
-  if (isChunked) client.write('0\r\n\r\n', 'latin1');
-  return true;
-}
+const soFar = <T>(promise: Promise<T>): Promise<T | 'pending'> => Promise.race([promise, Promise.resolve('pending' as const)]);
 
 async function passUpgrade({ client, port, attempt, upstream, written }: Exchange, message: IncomingMessage, rest: Buffer): Promise<void> {
   const lines = ['HTTP/1.1 101 Switching Protocols', ...downstreamLines(message.rawHeaders), 'Connection: Upgrade', 'Upgrade: websocket'];
@@ -178,18 +167,7 @@ const withPlainAnswer = (fields: RequestHead['fields']): RequestHead['fields'] =
 ];
 
 /** Both sides know that nothing more can be believed. */
-function broken(client: Socket): false {
+function broken(client: Socket): 'last' {
   client.destroy();
-  return false;
-}
-
-function drained(socket: Socket): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      socket.off('drain', done).off('close', done);
-      resolve();
-    };
-    socket.on('drain', done).on('close', done);
-    if (socket.destroyed) done();
-  });
+  return 'last';
 }

@@ -67,7 +67,11 @@ export const wantsClose = (head: RequestHead): boolean => {
 };
 
 /** Flat list of names and values, as node:http takes them. */
-export function upstreamFields(head: Pick<RequestHead, 'fields' | 'body' | 'method'>, target: HttpTarget, upgrade: UpgradeWish): string[] {
+export function upstreamFields(
+  head: Pick<RequestHead, 'fields' | 'body' | 'method'>,
+  target: HttpTarget,
+  connection: 'close' | 'keep-alive' | 'upgrade',
+): string[] {
   const named = connectionOptions(head.fields);
   const passes = (name: string): boolean =>
     !HOP_BY_HOP.has(name) &&
@@ -82,8 +86,8 @@ export function upstreamFields(head: Pick<RequestHead, 'fields' | 'body' | 'meth
   if (head.body.kind === 'length') out.push('Content-Length', String(head.body.bytes));
   else if (head.body.kind === 'chunked') out.push('Transfer-Encoding', 'chunked');
   else if (['POST', 'PUT', 'PATCH'].includes(head.method)) out.push('Content-Length', '0');
-  out.push('Connection', upgrade === 'websocket' ? 'Upgrade' : 'close');
-  if (upgrade === 'websocket') out.push('Upgrade', 'websocket');
+  out.push('Connection', connection === 'upgrade' ? 'Upgrade' : connection);
+  if (connection === 'upgrade') out.push('Upgrade', 'websocket');
   return out;
 }
 

@@ -54,9 +54,11 @@ export function judgeTarget(target: Target | null, policy: CompiledPolicy, opera
   const named = policy.allow.of(host);
   const granting = named.filter(({ pattern }) => grants(pattern, target));
   const byRule = granting.length === 0 ? null : judgeRequest(granting, target);
-  if (byRule?.verdict === 'allow') return byRule;
   const askable = policy.ask.of(host);
   const asked = askable.find((pattern) => grants(pattern, target));
+  // The narrower entry speaks; of two alike the one that asks.
+  const isAllowed = byRule?.verdict === 'allow';
+  if (isAllowed && (asked === undefined || granting.some(({ pattern }) => isNarrower(pattern, asked)))) return byRule;
   if (asked !== undefined) return { ...deny('confirmationMissing', `policy.ask:${asked.text}`), verdict: 'ask' };
   // A host with rules is held to them in every mode.
   if (byRule !== null) return byRule;
@@ -92,6 +94,9 @@ export function judgeAddresses(addresses: readonly string[], rules: AddressRules
   const verdicts = addresses.map((address) => judgeAddress(address, rules));
   return verdicts.find(({ verdict }) => verdict !== 'allow') ?? verdicts[0] ?? deny('notResolved', 'builtin:noAddress');
 }
+
+const isNarrower = (one: HostPattern, other: HostPattern): boolean =>
+  other.isSuffix && (!one.isSuffix || one.host.text.length > other.host.text.length);
 
 /** An entry that closes says nothing of ports, or one. */
 const applies = (pattern: HostPattern, { host, port }: Target): boolean =>

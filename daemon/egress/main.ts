@@ -5,11 +5,13 @@ import type { Socket } from 'node:net';
 import { dropRights } from './drop-rights.ts';
 import { EgressService } from './egress-service.ts';
 import { type FromEgress, ToEgress } from './messages.ts';
+import { Outbox } from './outbox.ts';
 
 function run(): void {
-  const send = (message: FromEgress): void => {
-    if (process.connected) process.send?.(message, () => undefined);
-  };
+  const outbox = new Outbox((messages) => {
+    if (process.connected) process.send?.(messages, () => undefined);
+  });
+  const send = (message: FromEgress): void => outbox.tell(message);
   let service: EgressService | null = null;
   process.on('message', (raw: unknown, handle: unknown) => {
     const message = ToEgress.parse(raw);

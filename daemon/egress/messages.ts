@@ -61,6 +61,8 @@ export const EgressStatus = z.strictObject({
 });
 export type EgressStatus = z.infer<typeof EgressStatus>;
 
+/** Messages that the process sends at once. */
+export const MAX_TOGETHER = 64;
 const MAX_ROOTS = 8 * 1024 * 1024;
 const GIB = 1024 ** 3;
 
@@ -83,6 +85,12 @@ export const ToEgress = z.discriminatedUnion('t', [
     limits: EgressLimits,
     /** PEM of the authorities whose word on a server is believed. */
     roots: z.string().max(MAX_ROOTS),
+  }),
+  /** What operators opened and closed, for all sandboxes from now on. */
+  z.strictObject({
+    t: z.literal('operator'),
+    allowPrivate: z.array(z.string()).max(256),
+    blocklistExtra: z.array(z.string()).max(100_000),
   }),
   /** Policy of a sandbox, new or changed, and what it has used before. */
   z.strictObject({
@@ -127,3 +135,6 @@ export const FromEgress = z.discriminatedUnion('t', [
   z.strictObject({ t: z.literal('ask'), call: z.int(), sandbox: SandboxId, decision: DecisionRecord }),
 ]);
 export type FromEgress = z.infer<typeof FromEgress>;
+
+/** As they come over IPC: in the order they were told. */
+export const FromEgressTogether = z.array(FromEgress).min(1).max(MAX_TOGETHER);

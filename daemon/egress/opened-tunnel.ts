@@ -9,6 +9,7 @@ import { endSoon } from './end-soon.ts';
 import { forward } from './forward.ts';
 import { isHostSaid, wishOf } from './http-fields.ts';
 import { openTowardsSandbox } from './opened-tls.ts';
+import type { KeptServer } from './kept-server.ts';
 import { readHead } from './read-head.ts';
 import { readUntil } from './read-until.ts';
 import type { RequestHead } from './request-head.ts';
@@ -33,6 +34,7 @@ export async function serveOpened(client: Socket, port: SandboxPort, target: Tar
   attempt.carries(true);
   const isClosed = new Promise<void>((resolve) => secure.once('close', resolve));
   secure.setTimeout(port.limits.idleMs, () => secure.destroy());
+  const kept = port.keptServer(secure);
   for (let requests = 0; ; requests += 1) {
     // Between requests it may rest.
     const hasMore = await readUntil(secure, () => ({ value: true, used: 0 }), null);
@@ -45,7 +47,7 @@ export async function serveOpened(client: Socket, port: SandboxPort, target: Tar
     const mayFollow =
       'rule' in head
         ? refuse(secure, port, attempt, head.status, deny(head.reason, head.rule), null)
-        : await serveRequest(secure, port, head, target, attempt);
+        : await serveRequest({ secure, port, head, tunnel: target, carrier: attempt, kept });
     if (mayFollow) continue;
     endSoon(secure);
     // What is below it must not be ended before its last bytes are out.
@@ -53,7 +55,16 @@ export async function serveOpened(client: Socket, port: SandboxPort, target: Tar
   }
 }
 
-async function serveRequest(secure: Socket, port: SandboxPort, head: RequestHead, tunnel: Target, carrier: Attempt): Promise<boolean> {
+interface OpenedRequest {
+  readonly secure: Socket;
+  readonly port: SandboxPort;
+  readonly head: RequestHead;
+  readonly tunnel: Target;
+  readonly carrier: Attempt;
+  readonly kept: KeptServer;
+}
+
+async function serveRequest({ secure, port, head, tunnel, carrier, kept }: OpenedRequest): Promise<boolean> {
   const refused = (status: number, verdict: Verdict): boolean => refuse(secure, port, carrier, status, verdict, head);
   if (!port.takeToken()) return refused(429, deny('limitReached', 'builtin:requestsPerSecond'));
   if (head.method === 'CONNECT' || !isPath(head.target)) return refused(400, deny('unparseable', 'builtin:grammar'));
@@ -69,7 +80,7 @@ async function serveRequest(secure: Socket, port: SandboxPort, head: RequestHead
     // Whoever confirmed the tunnel has confirmed what it is for.
     ...(carrier.verdict?.reason === 'confirmed' ? { confirmedRule: carrier.verdict.rule } : {}),
   });
-  return forward(secure, port, head, target, attempt);
+  return forward(secure, port, head, target, attempt, kept);
 }
 
 function refuse(secure: Socket, port: SandboxPort, carrier: Attempt, status: number, verdict: Verdict, head: RequestHead | null): false {

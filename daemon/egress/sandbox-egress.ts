@@ -30,6 +30,7 @@ export interface SandboxEgressOptions {
   readonly sandboxId: SandboxId;
   /** At most 107 bytes; a stale socket there is replaced. */
   readonly socketPath: string;
+  readonly profileName: string;
   readonly policy: GrantedEgress;
   /** What the sandbox holds only placeholders of, as it is now. */
   readonly secrets: () => readonly GivenSecret[];
@@ -65,7 +66,7 @@ export class SandboxEgress {
   static async open(options: SandboxEgressOptions): Promise<SandboxEgress> {
     const egress = new SandboxEgress(options);
     await egress.#prepare(options.policy);
-    await options.process.add(options.sandboxId, options.policy, () => egress.#secrets(), {
+    await options.process.add(options.sandboxId, { profileName: options.profileName, policy: options.policy }, () => egress.#secrets(), {
       started: (decision, attempt) => options.onStarted(egress.#attributed(decision), attempt),
       decided: (decision, attempt) => egress.#decided(decision, attempt),
       asked: (decision, answer) => void egress.#asked(decision).then(answer, () => answer('nobody')),

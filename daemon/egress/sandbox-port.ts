@@ -9,9 +9,11 @@ import { Attempt, type AttemptOptions } from './attempt.ts';
 import type { HttpTarget, Target } from './authority.ts';
 import { dial } from './dial.ts';
 import { type CompiledSecret, compileSecrets, fillIn, type FilledFields, isOfSecret, judgePlaceholders } from './header-secrets.ts';
-import { type CompiledPolicy, compilePolicy, judgeTarget, mustOpen } from './judge.ts';
+import { type CompiledPolicy, compilePolicy, mustOpen } from './judge.ts';
+import { KeptServer } from './kept-server.ts';
 import type { DecisionRecord, EgressLimits, HeaderSecret } from './messages.ts';
 import { openTowardsServer } from './opened-tls.ts';
+import { rejudge } from './re-judge.ts';
 import type { RequestHead } from './request-head.ts';
 import type { SandboxPortOptions } from './sandbox-port-options.ts';
 import { deny, type Verdict } from './verdict.ts';
@@ -26,6 +28,7 @@ export class SandboxPort {
   readonly #options: SandboxPortOptions;
   readonly #sockets = new Set<Socket>();
   readonly #attempts = new Set<Attempt>();
+  readonly #kept = new Set<KeptServer>();
   /** Rules of `ask` that were answered for the session; bounded by the policy's own length. */
   readonly #confirmed = new Set<string>();
   #policy: CompiledPolicy;
@@ -113,8 +116,9 @@ export class SandboxPort {
     return target.via === 'tunnel' ? fillIn(this.#secrets, fields, target) : { fields, written: [] };
   }
 
-  async admit(attempt: Attempt): Promise<Admission> {
-    const admission = await admit(attempt.target, this.#gate(attempt));
+  /** `known`: an address that it is connected to already. */
+  async admit(attempt: Attempt, known: string | null = null): Promise<Admission> {
+    const admission = await admit(attempt.target, this.#gate(attempt, known));
     const isSpent = this.#up >= this.limits.bytesUp || this.#down >= this.limits.bytesDown;
     const result =
       admission.verdict.verdict === 'allow' && isSpent ? { verdict: deny('bytesExhausted', 'builtin:bytes'), addresses: [] } : admission;
@@ -125,15 +129,14 @@ export class SandboxPort {
   /** What would become of it; nothing is dialled or confirmed. */
   async explain(target: Target | null, text: string): Promise<DecisionRecord | null> {
     const attempt = this.#make({ ...NOBODY, target, text });
-    const { verdict } = await admit(target, { ...this.#gate(attempt), confirm: async (_, asked) => ({ ...asked, verdict: 'deny' }) });
+    const { verdict } = await admit(target, { ...this.#gate(attempt, null), confirm: async (_, asked) => ({ ...asked, verdict: 'deny' }) });
     attempt.judged(verdict);
     return attempt.record(this.#options.services.now());
   }
 
   /** null: nobody answers; the attempt says so. */
   async dial(attempt: Attempt, admission: Admission, client: Socket): Promise<Socket | null> {
-    const record = attempt.record(this.#options.services.now());
-    if (record !== null) this.#options.onStarted(record, attempt.id);
+    this.#announce(attempt);
     const upstream = await dial(admission.addresses, attempt.target?.port ?? 0, {
       connect: this.#options.services.connect,
       timeoutMs: DIAL_TIMEOUT_MS,
@@ -142,9 +145,9 @@ export class SandboxPort {
       attempt.judged({ ...deny('unreachable', admission.verdict.rule), verdict: 'allow' });
       return null;
     }
-    // The policy may have changed while the connection was made.
-    const { target } = attempt;
-    if (client.destroyed || target === null || !this.#isAllowed(target) || this.#isBlind(attempt)) {
+    attempt.connected(upstream);
+    // What holds may have changed while the connection was made.
+    if (client.destroyed || rejudge(attempt, this.#policy, this.#options.services.operator()) !== null) {
       upstream.destroy();
       return null;
     }
@@ -152,8 +155,24 @@ export class SandboxPort {
     const follow = () => upstream.destroy();
     client.once('close', follow);
     upstream.once('close', () => client.off('close', follow));
-    attempt.connected(upstream);
     return upstream;
+  }
+
+  /** On a connection that was made for a request before, and judged again. */
+  goOn(attempt: Attempt, upstream: Socket): void {
+    this.#announce(attempt);
+    attempt.connected(upstream, true);
+  }
+
+  /** For one client's connection. */
+  keptServer(client: Socket): KeptServer {
+    const kept = new KeptServer();
+    this.#kept.add(kept);
+    client.once('close', () => {
+      kept.drop();
+      this.#kept.delete(kept);
+    });
+    return kept;
   }
 
   /** The server of a request: in the clear, or over TLS that was verified. */
@@ -184,13 +203,10 @@ export class SandboxPort {
     this.#policy = compilePolicy(granted);
     this.#secrets = compileSecrets(secrets);
     this.#confirmed.clear();
+    for (const kept of this.#kept) kept.drop();
     for (const attempt of [...this.#attempts]) {
-      const { target, verdict } = attempt;
-      if (target === null || verdict?.verdict !== 'allow') continue;
-      const now = judgeTarget(target, this.#policy, this.#options.services.operator());
-      // What was confirmed stays as long as the entry that asked for it.
-      const isOver = now.verdict === 'deny' || (now.verdict === 'ask' && now.rule !== verdict.rule) || this.#isBlind(attempt);
-      if (isOver) attempt.cut(deny('policyChanged', now.rule));
+      const over = rejudge(attempt, this.#policy, this.#options.services.operator());
+      if (over !== null) attempt.cut(over);
     }
   }
 
@@ -205,7 +221,7 @@ export class SandboxPort {
     for (const socket of [...this.#sockets]) socket.destroy();
   }
 
-  #gate(attempt: Attempt): Gate {
+  #gate(attempt: Attempt, known: string | null): Gate {
     const { services, ask } = this.#options;
     const current = () => this.#policy;
     return {
@@ -215,7 +231,7 @@ export class SandboxPort {
       get operator() {
         return services.operator();
       },
-      resolve: services.resolve,
+      resolve: known === null ? services.resolve : async () => ({ kind: 'addresses', addresses: [known] }),
       confirm: async (_target, asked) => {
         if (this.#confirmed.has(asked.rule) || asked.rule === attempt.confirmedRule)
           return { verdict: 'allow', reason: 'confirmed', rule: asked.rule };
@@ -238,19 +254,17 @@ export class SandboxPort {
     for (const { text } of this.#policy.ask) if (`policy.ask:${text}` === rule) this.#confirmed.add(rule);
   }
 
-  #isAllowed(target: Target): boolean {
-    return judgeTarget(target, this.#policy, this.#options.services.operator()).verdict !== 'deny';
+  /** Once: it may have to be dialled again. */
+  #announce(attempt: Attempt): void {
+    const record = attempt.isStarted ? null : attempt.record(this.#options.services.now());
+    if (record !== null) this.#options.onStarted(record, attempt.id);
+    attempt.isStarted = true;
   }
 
   #finished(attempt: Attempt): void {
     this.#attempts.delete(attempt);
     const record = attempt.record(this.#options.services.now());
     if (record !== null) this.#options.onDecision(record, attempt.id);
-  }
-
-  /** It carries bytes where the policy wants requests to be seen. */
-  #isBlind({ target, isCarrier }: Attempt): boolean {
-    return target !== null && target.request === undefined && !isCarrier && mustOpen(target, this.#policy);
   }
 
   #make(options: Omit<AttemptOptions, 'id' | 'now' | 'onFinished'>, onFinished: (attempt: Attempt) => void = () => undefined): Attempt {

@@ -6,6 +6,7 @@ import { parseHttpTarget, parseTunnelTarget, type Target } from './authority.ts'
 import { endSoon } from './end-soon.ts';
 import { forward } from './forward.ts';
 import { execIdOf, isHostSaid, wishOf } from './http-fields.ts';
+import type { KeptServer } from './kept-server.ts';
 import { readHead } from './read-head.ts';
 import { readUntil } from './read-until.ts';
 import type { HeadProblem, RequestHead } from './request-head.ts';
@@ -15,6 +16,7 @@ import { tunnel } from './tunnel.ts';
 import { deny, type Verdict } from './verdict.ts';
 
 export async function serve(socket: Socket, port: SandboxPort): Promise<void> {
+  const kept = port.keptServer(socket);
   for (;;) {
     // Between requests a connection may rest; once a head has begun it has to come.
     const isSocks = await readUntil(socket, (bytes) => ({ value: isSocksGreeting(bytes), used: 0 }), null);
@@ -22,12 +24,12 @@ export async function serve(socket: Socket, port: SandboxPort): Promise<void> {
     const head = isSocks === false ? await readHead(socket) : null;
     if (head === null) return void socket.destroy();
     if ('rule' in head) return refuseHead(socket, port, head);
-    if (!(await serveRequest(socket, port, head))) return endSoon(socket);
+    if (!(await serveRequest(socket, port, head, kept))) return endSoon(socket);
   }
 }
 
 /** True: another request may follow. */
-async function serveRequest(socket: Socket, port: SandboxPort, head: RequestHead): Promise<boolean> {
+async function serveRequest(socket: Socket, port: SandboxPort, head: RequestHead, kept: KeptServer): Promise<boolean> {
   const execId = execIdOf(head);
   const { method, target: text } = head;
   const what = `${method} ${text}`;
@@ -68,7 +70,7 @@ async function serveRequest(socket: Socket, port: SandboxPort, head: RequestHead
   if (parsed === null) return refuse(400, deny('unparseable', 'builtin:grammar'), null);
   const target = { ...parsed, request: wishOf(head, parsed.path) };
   if (!isHostSaid(head, target, 80)) return refuse(400, deny('badRequest', 'builtin:http:host'), target);
-  return forward(socket, port, head, target, port.attempt({ target, text, method, path: target.path, execId, client: socket }));
+  return forward(socket, port, head, target, port.attempt({ target, text, method, path: target.path, execId, client: socket }), kept);
 }
 
 function refuseHead(socket: Socket, port: SandboxPort, problem: HeadProblem): void {

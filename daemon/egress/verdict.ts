@@ -20,7 +20,7 @@ const REMEDIES = {
   egressOff: `This sandbox has no way out. ${NO_RETRY} Do without the network, or ask for a session with egress.`,
   nameBlocked: `Names of this kind are never reachable from a sandbox. ${NO_RETRY}`,
   operatorBlocked: `The operator blocks this. ${NO_RETRY}`,
-  policyDenied: `The session's egress.deny names it. ${NO_RETRY}`,
+  policyDenied: `The session's egress.deny or a rule of the operator names it. ${NO_RETRY}`,
   notAllowed: `Do without it, or ask whoever runs this session to add it to egress.allow. ${NO_RETRY}`,
   portNotAllowed: `Use port 443 (or 80 for plain http), or ask whoever runs this session to add HOST:PORT to egress.allow. ${NO_RETRY}`,
   requestNotAllowed: `The policy lets through only some methods or paths of this host. ${NO_RETRY} Ask whoever runs this session for this request.`,

@@ -8,7 +8,7 @@ import { parseHostPattern } from './host-pattern.ts';
 import type { GrantedPermissions } from './permission-policy.ts';
 import { matchesTool } from './rule-match.ts';
 
-const MAX_ENTRIES = 1000;
+export const MAX_ENTRIES = 1000;
 
 /** Throws POLICY_INVALID with the rule; `doing` follows "Cannot". */
 export function restrictEgress(egress: GrantedEgress, permissions: GrantedPermissions, doing: string): GrantedEgress {
@@ -47,7 +47,7 @@ export function restrictEgress(egress: GrantedEgress, permissions: GrantedPermis
   return { ...egress, deny: [...deny], ask: [...ask] };
 }
 
-function decideHost(text: string, compiled: CompiledPermissions): Decision {
+export function decideHost(text: string, compiled: CompiledPermissions): Decision {
   const pattern = parseHostPattern(text);
   // `*.x` is compared as what ends in `.x`.
   const host = pattern === null ? '' : `${pattern.isSuffix ? '.' : ''}${pattern.host.text}`;
@@ -55,7 +55,7 @@ function decideHost(text: string, compiled: CompiledPermissions): Decision {
 }
 
 /** Hosts that rules on egress speak of by name, as entries of egress lists. */
-function namedHosts({ rules, sessionRules }: GrantedPermissions): string[] {
+export function namedHosts({ rules, sessionRules }: GrantedPermissions): string[] {
   return [...rules, ...sessionRules]
     .filter(({ tool, action }) => action !== 'allow' && matchesTool(tool, 'egress'))
     .flatMap(({ domain }) => domain?.allowlist ?? [])

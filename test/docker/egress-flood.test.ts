@@ -13,6 +13,7 @@ import { EgressTrust } from '../../daemon/egress/egress-trust.ts';
 import { DEFAULT_EGRESS_LIMITS } from '../../daemon/egress/messages.ts';
 import { systemClock } from '../../daemon/observe/clock.ts';
 import { createLog } from '../../daemon/observe/log.ts';
+import type { GrantedEgress } from '../../daemon/policy/egress-policy.ts';
 
 const ADDRESS = '127.81.10.1';
 const PORT = 8080;
@@ -44,7 +45,8 @@ beforeAll(async () => {
     clock: systemClock,
     log: createLog({ level: 'fatal', destination: process.stderr }),
   });
-  await egress.add(ID, { mode: 'allowlist', allow: [`${ADDRESS}:${PORT}`], deny: [], ask: [] }, () => [], {
+  const policy: GrantedEgress = { mode: 'allowlist', allow: [`${ADDRESS}:${PORT}`], deny: [], ask: [] };
+  await egress.add(ID, { profileName: 'workspace-write', policy }, () => [], {
     started: () => {
       started += 1;
     },

@@ -165,5 +165,6 @@ describe('what a policy says, without a session', () => {
       verdict: 'deny',
       source: 'configuration',
     });
-  });
+    // Five programs start one after the other.
+  }, 240_000);
 });

@@ -5,11 +5,16 @@ import type { Cloister, ConfirmRequest, Sandbox } from '../../client/index.ts';
 import { type TestNames, startTestNames } from '../support/egress-names.ts';
 import { startTestOrigin, type TestOrigin } from '../support/egress-origins.ts';
 import { makeTestPackages, type TestPackages } from '../support/egress-packages.ts';
+import { downloadToolchains } from '../support/egress-toolchains.ts';
 import { startSshServer, type TestSshServer } from '../support/ssh-server.ts';
 import { startTestDaemon, type TestDaemon } from '../support/test-daemon.ts';
 
 const ADDRESS = '127.81.7.1';
 const HOST = 'allowed.test';
+
+const isLoad = process.env['CLOISTER_TEST_LOAD'] === '1';
+/** Its state is below /tmp, because the root is read-only; the source is named on the command line of the shell. */
+const APT = `mkdir -p /tmp/apt/lists/partial /tmp/apt/cache/archives/partial && echo 'deb [trusted=yes] http://${HOST}/apt ./' > /tmp/apt/list && apt-get -o Dir::State::lists=/tmp/apt/lists -o Dir::Cache=/tmp/apt/cache -o Dir::Etc::sourcelist=/tmp/apt/list`;
 
 let packages: TestPackages;
 let ssh: TestSshServer;
@@ -68,6 +73,7 @@ describe('a tool that fetches', () => {
       `mkdir -p app && cd app && npm install --silent --no-audit --no-fund --no-update-notifier --registry https://${HOST}/npm/ --cafile ../ca.pem tiny && node -p "require('tiny')"`,
       '42',
     ],
+    ['apt update and download', `${APT} update -q && ${APT} download -q tiny && ls tiny_*`, 'tiny_1.0_all.deb'],
     ['node fetch over http', `node -e "fetch('http://${HOST}/x').then(r => r.text()).then(console.log)"`, `hello from ${HOST}/x`],
     ['curl over SOCKS', `curl -sS --proxy socks5h://127.0.0.1:3128 --cacert ca.pem https://${HOST}/x`, `hello from ${HOST}/x`],
     ['curl over SOCKS, by name and password', `curl -sS --proxy socks5h://any:one@127.0.0.1:3128 http://${HOST}/x`, `hello from ${HOST}/x`],
@@ -91,6 +97,26 @@ describe('a tool that fetches', () => {
     expect(denied.exitCode).not.toBe(0);
     expect(denied.stderr).toContain('403');
   });
+
+  // Downloads 100 MB of packages, so not everywhere.
+  test.each(isLoad ? ['go and java'] : [])(
+    '%s, which are not in the image',
+    async () => {
+      await sandbox.files.write('tools.tar', await downloadToolchains());
+      const unpacked = await sandbox.exec('tar -xf tools.tar && rm tools.tar && ls -d usr/lib/jvm/java-17-*');
+      expect(unpacked).toMatchObject({ exitCode: 0 });
+      const go = await sandbox.exec(
+        `GOROOT=$PWD/usr/lib/go-1.19 GOPROXY=https://${HOST}/go GOSUMDB=off SSL_CERT_FILE=$PWD/ca.pem usr/lib/go-1.19/bin/go list -m -json tiny.test/tiny@v1.0.0`,
+      );
+      expect(go.stdout + go.stderr).toContain('"Version": "v1.0.0"');
+      expect(go.egress[0]).toMatchObject({ host: HOST, port: 443, verdict: 'allow' });
+      const java = await sandbox.exec(`usr/lib/jvm/java-17-*/bin/keytool -printcert -rfc -sslserver ${HOST}:443`);
+      expect(java.stdout + java.stderr).toContain('BEGIN CERTIFICATE');
+      // It sends no credentials, so the decision is the sandbox's and not the command's.
+      expect(java.egress).toEqual([]);
+    },
+    300_000,
+  );
 
   test('tools that are not in the image find the way out by their variables', async () => {
     const { stdout } = await sandbox.exec('env');

@@ -11,6 +11,7 @@ import { SandboxPort } from '../../daemon/egress/sandbox-port.ts';
 import { serve } from '../../daemon/egress/serve.ts';
 import type { GrantedEgress } from '../../daemon/policy/egress-policy.ts';
 import { indexPatterns } from '../../daemon/policy/host-index.ts';
+import { parseHostPattern } from '../../daemon/policy/host-pattern.ts';
 
 const open: Server[] = [];
 
@@ -31,6 +32,8 @@ export interface EgressHarness {
   readonly started: DecisionRecord[];
   readonly dialled: string[];
   readonly port: SandboxPort;
+  /** Entries and ranges that operators close from now on; in force at the next policy. */
+  block(hosts: readonly string[], ranges: readonly string[]): void;
   /** The proxy's port on loopback. */
   readonly proxy: number;
   /** An echo server's port on loopback, as `echo.test`. */
@@ -55,12 +58,13 @@ export async function egressHarness(options: EgressHarnessOptions = {}): Promise
   const [decisions, started, dialled]: [DecisionRecord[], DecisionRecord[], string[]] = [[], [], []];
   const connectTo = options.connect ?? connectSocket;
   let attempts = 0;
+  let blocked: { readonly hosts: readonly string[]; readonly ranges: readonly string[] } = { hosts: [], ranges: [] };
   const port: SandboxPort = new SandboxPort({
     services: {
       operator: () => ({
         allowPrivate: [parseCidr('127.0.0.1/32')!],
-        blocked: [],
-        blockedHosts: indexPatterns([]),
+        blocked: blocked.ranges.map((text) => parseCidr(text)!),
+        blockedHosts: indexPatterns(blocked.hosts.map((text) => parseHostPattern(text)!)),
         own: new Set([addressKey(groupsOf('127.0.0.1')!)]),
       }),
       resolve: async () => ({ kind: 'addresses', addresses: options.addresses ?? ['127.0.0.1'] }),
@@ -98,5 +102,6 @@ export async function egressHarness(options: EgressHarnessOptions = {}): Promise
       });
       socket.write(text);
     });
-  return { decisions, started, dialled, port, proxy, talk, echo };
+  const block = (hosts: readonly string[], ranges: readonly string[]): void => void (blocked = { hosts, ranges });
+  return { decisions, started, dialled, port, block, proxy, talk, echo };
 }

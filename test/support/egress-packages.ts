@@ -1,6 +1,7 @@
 // What package tools fetch: a git repository, a Python index and an npm registry with one tiny package each, as plain files.
 
 import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import type { RequestListener } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -23,7 +24,20 @@ export interface TestPackages extends AsyncDisposable {
   readonly listener: RequestListener;
 }
 
-/** `/repo.git`, `/simple/tiny/` and `/npm/tiny`, with links to `https://host`. */
+/** `/apt/tiny.deb` and what a repository of it says. */
+async function debianPackage(root: string): Promise<string> {
+  const tree = join(root, 'deb');
+  await mkdir(join(tree, 'DEBIAN'), { recursive: true });
+  await mkdir(join(root, 'apt'));
+  const control = 'Package: tiny\nVersion: 1.0\nArchitecture: all\nMaintainer: t <t@example.org>\nDescription: tiny\n';
+  await writeFile(join(tree, 'DEBIAN', 'control'), control);
+  await run('dpkg-deb', ['--build', tree, join(root, 'apt', 'tiny.deb')]);
+  const bytes = await readFile(join(root, 'apt', 'tiny.deb'));
+  const sha256 = createHash('sha256').update(bytes).digest('hex');
+  return `${control}Filename: ./tiny.deb\nSize: ${bytes.length}\nSHA256: ${sha256}\n`;
+}
+
+/** `/repo.git`, `/simple/tiny/`, `/npm/tiny`, `/apt` and a Go module's words, with links to `https://host`. */
 export async function makeTestPackages(host: string): Promise<TestPackages> {
   const root = await mkdtemp(join(tmpdir(), 'cl-packages-'));
   const work = join(root, 'work');
@@ -38,8 +52,12 @@ export async function makeTestPackages(host: string): Promise<TestPackages> {
   await run('git', ['clone', '-q', '--bare', work, join(root, 'repo.git')]);
   await run('git', ['update-server-info'], { cwd: join(root, 'repo.git') });
   await run('python3', ['-c', WHEEL, join(root, 'tiny-1.0-py3-none-any.whl')]);
+  const packages = await debianPackage(root);
   const pages: Readonly<Record<string, string>> = {
     '/simple/tiny/': '<!DOCTYPE html><html><body><a href="/tiny-1.0-py3-none-any.whl">tiny-1.0-py3-none-any.whl</a></body></html>',
+    '/apt/Packages': packages,
+    '/go/tiny.test/tiny/@v/v1.0.0.info': JSON.stringify({ Version: 'v1.0.0', Time: '2024-01-01T00:00:00Z' }),
+    '/go/tiny.test/tiny/@v/v1.0.0.mod': 'module tiny.test/tiny\n',
     '/npm/tiny': JSON.stringify({
       name: 'tiny',
       'dist-tags': { latest: '1.0.0' },
@@ -49,7 +67,7 @@ export async function makeTestPackages(host: string): Promise<TestPackages> {
   return {
     directory: root,
     listener: (request, response) => {
-      const path = (request.url ?? '').split('?')[0] ?? '';
+      const path = ((request.url ?? '').split('?')[0] ?? '').replaceAll('/./', '/');
       const page = pages[path];
       if (page !== undefined)
         return void response.setHeader('Content-Type', path.startsWith('/npm') ? 'application/json' : 'text/html').end(page);
