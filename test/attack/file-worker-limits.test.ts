@@ -104,6 +104,10 @@ describe.each([
         expect(fs.readdirSync(at('small'))).toEqual(['f']);
         expect(fs.readFileSync(at('small/f'), 'utf8')).toBe('old');
       }
+      const cut = await limited.write('f', Buffer.alloc(200_000), { flags: Flag.append | Flag.keep });
+      const [left, size] = [cut.extra.readBigUInt64LE(0), cut.extra.readBigUInt64LE(8)];
+      expect({ error: cut.error, left, size }, 'what stays is told').toEqual({ error: 'EFBIG', left: 99_997n, size: 100_000n });
+      expect(fs.statSync(at('small/f')).size).toBe(100_000);
     } finally {
       execFileSync('umount', ['-l', at('small')]);
     }

@@ -6,8 +6,8 @@ import { PassThrough } from 'node:stream';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
 import { runCli } from '../../daemon/cli/program.ts';
-import { createLog } from '../../daemon/observe/log.ts';
-import { engineSocket, startTestDaemon, type TestDaemon } from '../support/test-daemon.ts';
+import { cliProcess } from '../support/cli-process.ts';
+import { startTestDaemon, type TestDaemon } from '../support/test-daemon.ts';
 
 const Report = z.object({ verdict: z.string(), findings: z.array(z.object({ id: z.string(), verdict: z.string(), detail: z.string() })) });
 let daemon: TestDaemon;
@@ -21,20 +21,7 @@ afterAll(async () => {
 
 async function doctor(...more: string[]): Promise<{ code: number; text: string }> {
   const [out, err] = [new PassThrough(), new PassThrough()];
-  const code = await runCli(['doctor', '--state-dir', daemon.stateDir, ...more], {
-    env: { DOCKER_HOST: `unix://${engineSocket()}` },
-    version: 'test',
-    packageRoot: join(import.meta.dirname, '../..'),
-    platform: process.platform,
-    arch: process.arch,
-    isRoot: process.getuid?.() === 0,
-    stdin: process.stdin,
-    out: out as unknown as NodeJS.WriteStream,
-    err: err as unknown as NodeJS.WriteStream,
-    createLog: (level) => createLog({ level, destination: process.stderr }),
-    onSignal: () => () => undefined,
-    onHangup: () => () => undefined,
-  });
+  const code = await runCli(['doctor', '--state-dir', daemon.stateDir, ...more], cliProcess({ out, err }));
   return { code, text: String(out.read() ?? '') + String(err.read() ?? '') };
 }
 

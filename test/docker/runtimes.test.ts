@@ -5,15 +5,18 @@ import { release } from 'node:os';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Cloister, Sandbox } from '../../client/index.ts';
 import { codeOf } from '../support/eventually.ts';
+import { sharedDevices } from '../support/host-devices.ts';
 import { engineSocket, startTestDaemon, type TestDaemon } from '../support/test-daemon.ts';
 
 const MIB = 1024 * 1024;
+let before: Awaited<ReturnType<typeof sharedDevices>>;
 let daemon: TestDaemon;
 let client: Cloister;
 let sandbox: Sandbox;
 
 beforeAll(async () => {
-  daemon = await startTestDaemon({ config: { engine: { socketPath: engineSocket(), runtimes: ['runc', 'runsc'] } } });
+  before = await sharedDevices();
+  daemon = await startTestDaemon({ config: { engine: { socketPath: engineSocket(), runtimes: ['runc', 'runsc', 'crun'] } } });
   client = await daemon.connect('acme');
   sandbox = await client.open({ session: 'gvisor', runtime: 'runsc', profile: 'workspace-write', limits: { memoryBytes: 512 * MIB } });
 });
@@ -103,4 +106,20 @@ describe('under runsc', () => {
 
 test('a runtime that the engine does not have is refused', async () => {
   expect(await codeOf(client.open({ session: 'none', runtime: 'kata' }))).toBe('POLICY_INVALID');
+});
+
+test('crun takes read-only, nosuid and nodev off what is mounted: the receipt sees it, and no sandbox under it is handed out', async () => {
+  const before = await daemon.containers();
+  await expect(client.open({ session: 'crun', runtime: 'crun', workspace: { retain: 'delete' } })).rejects.toMatchObject({
+    code: 'ENFORCEMENT_MISMATCH',
+    message: expect.stringMatching(
+      /mount \/workspace flags: expected rw,nosuid,nodev, got rw,[\s\S]*mount \/run\/cloister flags: expected ro/,
+    ) as string,
+  });
+  expect(await daemon.containers()).toEqual(before);
+});
+
+test('no device that the host shares with others has changed hands: its /dev/null is still its own', async () => {
+  await sandbox.close();
+  expect(await sharedDevices()).toEqual(before);
 });

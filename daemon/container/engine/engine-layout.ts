@@ -81,14 +81,3 @@ export function engineArguments(layout: EngineLayout, features: EngineFeatures):
     ...(features.hasOverlay ? ['--storage-driver=overlay2'] : []),
   ];
 }
-
-/** The engine's configuration file; `runscPath` is null where gVisor is not installed. */
-export function engineConfiguration(runscPath: string | null): string {
-  const runsc = {
-    path: runscPath,
-    // ptrace is the platform that needs no KVM; host UDS lets init reach the control socket. gVisor keeps to our filter
-    // only when told to, and to the cgroup's limits unless told not to.
-    runtimeArgs: ['--platform=ptrace', '--network=none', '--fsgofer-host-uds', '--oci-seccomp'],
-  };
-  return `${JSON.stringify(runscPath === null ? {} : { runtimes: { runsc } }, null, 2)}\n`;
-}

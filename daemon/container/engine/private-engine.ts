@@ -1,15 +1,16 @@
 // A dockerd of Cloister's own: its own socket, data, exec root and cgroup below the state directory. Owns its start,
 // adoption and end; never touches an engine it did not start, and knows nothing of sandboxes.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdir, open, readFile, rename, rm, stat, statfs, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, open, readFile, rename, rm, stat, statfs, truncate } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { SandboxError } from '../../../client/protocol/errors.ts';
 import { DockerDriver } from '../docker-driver.ts';
 import { missingControllers, readCgroupFacts } from './cgroup-support.ts';
-import { type EngineLayout, engineArguments, engineConfiguration, engineLayout } from './engine-layout.ts';
+import { type EngineLayout, engineArguments, engineLayout } from './engine-layout.ts';
 import { clearCgroups, clearFiles, clearMounts, shimSockets } from './engine-leftovers.ts';
 import { endProcess, findEngineProcesses, livePid } from './engine-processes.ts';
+import { writeEngineConfiguration } from './engine-runtimes.ts';
 import { findProgram, SEARCH_PATH } from './find-program.ts';
 
 const START_TIMEOUT_MS = 60_000;
@@ -122,7 +123,7 @@ async function spawnEngine(layout: EngineLayout, signal: AbortSignal | undefined
   const program = await checkHost();
   await mkdir(layout.directory, { recursive: true, mode: 0o700 });
   await mkdir(layout.dataRoot, { recursive: true, mode: 0o710 });
-  await writeFile(layout.configFile, engineConfiguration(await findProgram('runsc')), { mode: 0o600 });
+  await writeEngineConfiguration(layout);
   const hasOverlay = (await statfs(layout.dataRoot)).type !== OVERLAYFS_MAGIC;
   await rename(layout.logFile, `${layout.logFile}.1`).catch(() => undefined);
   const logHandle = await open(layout.logFile, 'a', 0o600);

@@ -1,7 +1,8 @@
 // Finding and laying out an engine, decided from settings and texts alone.
 import { describe, expect, test } from 'vitest';
 import { missingControllers } from '../../../daemon/container/engine/cgroup-support.ts';
-import { engineArguments, engineConfiguration, engineLayout } from '../../../daemon/container/engine/engine-layout.ts';
+import { engineArguments, engineLayout } from '../../../daemon/container/engine/engine-layout.ts';
+import { crunOnHybrid, engineConfiguration } from '../../../daemon/container/engine/engine-runtimes.ts';
 import { mountsBelow } from '../../../daemon/container/engine/engine-leftovers.ts';
 import { roleOf } from '../../../daemon/container/engine/engine-processes.ts';
 import { engineCandidate, findEngine } from '../../../daemon/container/engine/find-engine.ts';
@@ -70,9 +71,20 @@ describe('the private engine', () => {
     expect(() => engineLayout(path)).toThrow(`its path is too long for the unix sockets below it (at most ${longest} bytes)`);
   });
 
-  test('knows gVisor only where it is installed', () => {
-    expect(JSON.parse(engineConfiguration(null))).toEqual({});
-    expect(JSON.parse(engineConfiguration('/usr/bin/runsc'))).toMatchObject({ runtimes: { runsc: { path: '/usr/bin/runsc' } } });
+  test('knows gVisor and crun only where they are installed', () => {
+    expect(JSON.parse(engineConfiguration({ runsc: null, crun: null }))).toEqual({});
+    expect(JSON.parse(engineConfiguration({ runsc: '/usr/bin/runsc', crun: null }))).toEqual({
+      runtimes: { runsc: { path: '/usr/bin/runsc', runtimeArgs: expect.arrayContaining(['--oci-seccomp']) as string[] } },
+    });
+    expect(JSON.parse(engineConfiguration({ runsc: null, crun: '/usr/bin/crun' }))).toEqual({
+      runtimes: { crun: { path: '/usr/bin/crun' } },
+    });
+  });
+
+  test('runs crun without the unified hierarchy where it would refuse it, and changes no mount of the host for that', () => {
+    expect(crunOnHybrid('/usr/bin/crun')).toMatch(
+      /^#!\/bin\/sh\nexec unshare --mount --propagation private sh -c 'umount \/sys\/fs\/cgroup\/unified && exec "\$0" "\$@"' \/usr\/bin\/crun "\$@"\n$/,
+    );
   });
 
   test.each([
