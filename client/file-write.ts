@@ -41,7 +41,9 @@ export class FileWrite<O extends WriteOperation = 'files.write'> implements Pend
     if (!isWhole(this.#data)) {
       const what = `Cannot go on writing ${JSON.stringify(this.#params.path)}`;
       return new ClientError('CONNECTION_LOST', `${what}: the connection was lost and its source can't be read again`, {
-        hint: 'Write it again from the start; the old content is still in place.',
+        hint: keepsPartial(this.#params)
+          ? 'What came of it is kept: go on with append and at: the size that stat says.'
+          : 'Write it again from the start; the old content is still in place.',
       });
     }
     this.#output = this.#newOutput();
@@ -50,10 +52,12 @@ export class FileWrite<O extends WriteOperation = 'files.write'> implements Pend
   }
 
   opened(): void {
-    this.#output.opened();
-    if (this.#isFed) return;
+    const output = this.#output;
+    const isFirst = !this.#isFed;
     this.#isFed = true;
-    void this.#feed(this.#output);
+    // What is whole is there before the stream opens, so that its last frame says that it is the last.
+    if (isFirst) void this.#feed(output);
+    output.opened();
   }
 
   data(): void {
@@ -109,6 +113,10 @@ export class FileWrite<O extends WriteOperation = 'files.write'> implements Pend
     this.#output.close();
     this.#connection.dropStream(this.#params.stream);
   }
+}
+
+function keepsPartial(params: object): boolean {
+  return 'keepPartial' in params && params.keepPartial === true;
 }
 
 function isWhole(data: Data | AsyncIterable<Data>): data is Data {

@@ -41,7 +41,7 @@ export class FileCalls {
   }
 
   check(request: FileRequest, end: FileEnd, named: Named): FileEnd {
-    if (end.errno !== 0) throw fileError(request.op, end, named);
+    if (end.errno !== 0) throw this.trust(() => fileError(request.op, end, named));
     return end;
   }
 

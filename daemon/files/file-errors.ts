@@ -3,6 +3,7 @@
 import { constants } from 'node:os';
 import { SandboxError } from '../../client/protocol/errors.ts';
 import type { ErrorCode } from '../../client/protocol/errors.ts';
+import { readU64 } from '../link/frames.ts';
 import type { FileEnd, FileOp } from '../link/messages.ts';
 import { shown } from './workspace-path.ts';
 
@@ -11,6 +12,9 @@ interface FileErrorRow {
   readonly cause: string;
   readonly hint?: string;
 }
+
+/** How many bytes stayed, and the size of the file: u64 each. */
+const LEFT_BYTES = 16;
 
 /** Keyed by errno name. */
 export const FILE_ERRORS: Readonly<Record<string, FileErrorRow>> = {
@@ -56,9 +60,21 @@ export function fileError(op: FileOp, end: FileEnd, paths: { readonly path: stri
   const row =
     end.what === 'component' ? { code: 'NOT_DIRECTORY' as const, cause: 'a component of it is not a directory' } : FILE_ERRORS[name];
   if (row === undefined) return new SandboxError('INTERNAL', `Cannot ${op} ${shown(subject)}: ${name}`);
-  return new SandboxError(row.code, `Cannot ${op} ${shown(subject)}: ${row.cause} (${name})`, {
-    hint: 'hint' in row ? row.hint : undefined,
+  const left = op === 'write' ? leftBehind(end.body) : null;
+  return new SandboxError(row.code, `Cannot ${op} ${shown(subject)}: ${row.cause} (${name})${left?.told ?? ''}`, {
+    hint: left?.hint ?? ('hint' in row ? row.hint : undefined),
   });
+}
+
+/** Of an append that failed and could not be taken back, as in a full quota, or was not to be. */
+function leftBehind(body: Buffer): { readonly told: string; readonly hint: string } | null {
+  if (body.length !== LEFT_BYTES) return null;
+  const bytes = readU64(body, 0);
+  const size = readU64(body, 8);
+  return {
+    told: `; ${bytes} bytes of it are in the file, which has ${size} bytes now`,
+    hint: `Go on after them with append and at: ${size}, or write the file as it was.`,
+  };
 }
 
 function errnoName(errno: number): string {

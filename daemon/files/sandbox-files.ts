@@ -40,6 +40,11 @@ export interface WriteOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+export interface ByteSource extends AsyncIterable<Uint8Array> {
+  /** No bytes follow those that it gave last. */
+  readonly isAtEnd?: boolean;
+}
+
 interface RemoveOptions {
   /** An empty directory as well; FILE_EXISTS for another. */
   readonly isEmptyFine?: boolean | undefined;
@@ -83,7 +88,7 @@ export class SandboxFiles {
   }
 
   /** Parents are made. The file is replaced in one step, or not at all if the source or the signal fails. */
-  async write(path: string, source: Uint8Array | AsyncIterable<Uint8Array>, options: WriteOptions = {}): Promise<FileStat> {
+  async write(path: string, source: Uint8Array | ByteSource, options: WriteOptions = {}): Promise<FileStat> {
     const flags = writeFlags(options);
     const extra = options.ifMatch === undefined ? undefined : digestBytes(path, options.ifMatch);
     const named = { path };
@@ -92,8 +97,8 @@ export class SandboxFiles {
     const abort = (): void => exchange.cancel();
     options.signal?.addEventListener('abort', abort, { once: true });
     try {
-      if (source instanceof Uint8Array) await exchange.write(source);
-      else for await (const part of source) if (!(await exchange.write(part))) break;
+      if (source instanceof Uint8Array) await exchange.write(source, true);
+      else for await (const part of source) if (!(await exchange.write(part, source.isAtEnd === true))) break;
       exchange.finish();
     } catch (error) {
       exchange.cancel();

@@ -46,11 +46,13 @@ export class LinkStreams {
       this.#fileSlots.release();
       throw error;
     }
-    const exchange = new FileExchange(id, this.#sender, () => {
+    const exchange = new FileExchange(id, this.#sender, frame, () => {
       if (this.#files.delete(id)) this.#fileSlots.release();
     });
     this.#files.set(id, exchange);
-    this.#sender.send(frame);
+    // What is written is often here already, in the same turn: one message then.
+    if (request.op === 'write') setImmediate(() => exchange.begin());
+    else exchange.begin();
     return exchange;
   }
 

@@ -110,7 +110,6 @@ static bool pass_down(const struct frame *frame, uint32_t worker_id) {
   if (frame->length > 0) memcpy(down + down_tail + HEADER_BYTES, frame->body, frame->length);
   down_tail += bytes;
   if (down_tail > down_peak) down_peak = down_tail;
-  flush();
   return true;
 }
 
@@ -187,7 +186,9 @@ static bool pass_up(const struct frame *frame) {
   return true;
 }
 
+/* What came in one turn goes on in one piece: a small write wakes the worker once. */
 void courier_pump(void) {
+  flush();
   for (struct request *r = requests; r < requests + MAX_FILE_REQUESTS; r++) {
     if (r->worker_id == 0 || !r->failed || r->forgotten || !outbox_takes_reply()) continue;
     put_end(r->id, EIO);

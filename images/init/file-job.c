@@ -13,7 +13,7 @@ enum { STEP_NS = 500 * 1000 };
 static const struct file_op ops[] = {
   [FILE_READ] = {.start = read_start, .step = read_step, .close = read_close},
   [FILE_WRITE] = {.flags = FILE_PARENTS | FILE_APPEND | FILE_EXCLUSIVE | FILE_AT | FILE_KEEP,
-                  .start = write_start, .step = write_step, .data = write_data, .close = write_close},
+                  .start = write_start, .step = write_step, .data = write_data, .cancel = write_cancel, .close = write_close},
   [FILE_LIST] = {.flags = FILE_IGNORE | FILE_ONLY_FILES, .has_path2 = true,
                  .start = list_start, .step = list_step, .cancel = list_cancel, .close = list_close},
   [FILE_STAT] = {.flags = FILE_NOFOLLOW, .start = entry_stat},

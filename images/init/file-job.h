@@ -129,6 +129,7 @@ void hash_step(struct file_job *job);
 void write_start(struct file_job *job, const struct file_args *args);
 void write_step(struct file_job *job);
 void write_data(struct file_job *job, const uint8_t *bytes, size_t length, bool is_last);
+void write_cancel(struct file_job *job);
 void write_close(struct file_job *job);
 void list_start(struct file_job *job, const struct file_args *args);
 void list_step(struct file_job *job);

@@ -1,7 +1,5 @@
 /* WRITE: a temporary file beside the name, filled as data comes and renamed at the end; or an append in place.
- * Nothing is left of a write that fails or is cancelled. An append takes its bytes back when nobody else has
- * changed the file's size meanwhile: the check and the cut are two calls, the tenant's own race. In a full btrfs
- * quota no file can be cut (EDQUOT, also after a sync): there the bytes of a failed append stay, as a shell's do. */
+ * Nothing is left of a write that fails or is cancelled; what an append could not take back is told. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -9,6 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "file-append.h"
 #include "file-job.h"
 #include "file-reply.h"
 
@@ -16,7 +15,13 @@ enum { CREDIT_BYTES = 256 * 1024 };
 
 static uint8_t scratch[MAX_DATA];
 
-static void fail(struct file_job *job, int error) { job_end(job, error, 0, NULL, 0); }
+static void fail(struct file_job *job, int error) {
+  uint8_t left[APPEND_LEFT_BYTES];
+  size_t length = append_undo(&job->u.write, left);
+  job_end(job, error, 0, left, length);
+}
+
+void write_cancel(struct file_job *job) { fail(job, -ECANCELED); }
 
 /* What the name holds now: 0 with the mode that the file keeps, or why it can't be written. */
 static int check_present(struct write_state *state, bool is_exclusive, uint32_t *mode, bool *is_new) {
@@ -65,28 +70,6 @@ static int match_end(struct file_job *job) {
   if (error < 0) return error;
   bool is_same = is.st_dev == was.st_dev && is.st_ino == was.st_ino;
   return is_same && (uint64_t)was.st_size == hashed ? 0 : -ESTALE;
-}
-
-static int append_open(struct file_job *job, bool is_exclusive, const uint64_t *at) {
-  struct write_state *state = &job->u.write;
-  struct stat st;
-  int path_fd = resolve(job->path);
-  if (path_fd >= 0) {
-    int fd = is_exclusive ? -EEXIST : open_regular(path_fd, O_WRONLY | O_APPEND);
-    close(path_fd);
-    if (fd < 0) return fd;
-    state->fd = fd;
-  } else if (path_fd != -ENOENT) {
-    return path_fd;
-  } else {
-    int flags = O_CREAT | O_EXCL | O_WRONLY | O_APPEND | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC;
-    state->fd = openat(state->place.dir, state->place.name, flags, state->mode == 0 ? 0644 : state->mode);
-    if (state->fd < 0) return errno == EEXIST && !is_exclusive ? -ENOENT : -errno; /* a link to nothing */
-    state->is_created = true;
-  }
-  if (fstat(state->fd, &st) < 0) return -errno;
-  state->base = (uint64_t)st.st_size;
-  return at != NULL && *at != state->base ? -ESTALE : 0;
 }
 
 static int hold_begin(struct write_state *state) {
@@ -230,22 +213,10 @@ void write_step(struct file_job *job) {
   else finish(job);
 }
 
-/* After finish() nothing of this is left to undo; before it, all of it is. */
-static void undo_append(struct write_state *state) {
-  struct stat st;
-  struct stat named;
-  if (fstat(state->fd, &st) < 0 || (uint64_t)st.st_size != state->base + state->written) return;
-  bool is_ours = state->is_created && fstatat(state->place.dir, state->place.name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
-                 named.st_ino == st.st_ino && named.st_dev == st.st_dev;
-  /* What can't be taken back stays: the request's error is what counts and is already sent. */
-  if (is_ours && unlinkat(state->place.dir, state->place.name, 0) == 0) return;
-  if (state->written > 0 && ftruncate(state->fd, (off_t)state->base) < 0) return;
-}
-
 void write_close(struct file_job *job) {
   struct write_state *state = &job->u.write;
-  bool has_begun = state->is_created || state->written > 0;
-  if (state->fd >= 0 && state->is_append && has_begun && !(state->is_kept && state->written > 0)) undo_append(state);
+  uint8_t left[APPEND_LEFT_BYTES];
+  append_undo(state, left);
   if (state->fd >= 0) close(state->fd);
   if (state->present >= 0) close(state->present);
   if (state->temporary[0] != '\0') unlinkat(state->place.dir, state->temporary, 0);

@@ -207,7 +207,8 @@ enum { /* op */
                        the present content must have (ESTALE), or none. END with stat. A symlink as last
                        component is replaced by the file. FILE_EXCLUSIVE: EEXIST if there is one. FILE_APPEND with
                        FILE_AT: ESTALE unless the file has `offset` bytes; with FILE_KEEP what came of one that was cut
-                       short stays. */
+                       short stays. END of an append that failed and left bytes in the file: u64 how many, u64 the size
+                       it has now. */
   FILE_LIST = 3,    /* DATA_UP of packed entries, END with struct list_end. path2: goes on after this entry. extra: globs;
                        FILE_IGNORE, FILE_ONLY_FILES */
   FILE_STAT = 4,    /* END with stat; FILE_NOFOLLOW */

@@ -38,6 +38,18 @@ describe('the error of a file verb', () => {
     expect({ code: error.code, message: error.message }).toEqual({ code, message });
   });
 
+  test('of an append that left bytes says how many, and how to go on', () => {
+    const left = Buffer.alloc(16);
+    left.writeBigUInt64LE(4096n, 0);
+    left.writeBigUInt64LE(5000n, 8);
+    const { code, message, hint } = fileError('write', { errno: errno.EDQUOT, what: 'path', body: left }, { path: 'log' });
+    expect({ code, message, hint }).toEqual({
+      code: 'WORKSPACE_FULL',
+      message: 'Cannot write "log": its quota is reached (EDQUOT); 4096 bytes of it are in the file, which has 5000 bytes now',
+      hint: 'Go on after them with append and at: 5000, or write the file as it was.',
+    });
+  });
+
   test('names the path that is meant', () => {
     const paths = { path: 'from', path2: 'to' };
     expect(fileError('move', { errno: errno.EEXIST, what: 'path2', body: NONE }, paths).message).toBe(
