@@ -1,6 +1,5 @@
 // The container driver over dockerode, the only file that imports it. Owns the connection to one local engine;
 // knows nothing of sandboxes, sessions or policy.
-import { Agent } from 'node:http';
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import Docker from 'dockerode';
@@ -12,6 +11,7 @@ import { feeding, followProgress } from './docker-progress.ts';
 import * as replies from './docker-replies.ts';
 import { limitsUpdate, toContainerSummary, toEngineInfo, toImageDetails } from './docker-translate.ts';
 import type * as driver from './driver.ts';
+import { EngineAgent } from './engine-agent.ts';
 
 type CallOptions = driver.CallOptions;
 
@@ -49,7 +49,7 @@ export class DockerDriver implements driver.ContainerDriver {
     this.#timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
     // dockerode would take host and time-out from DOCKER_HOST and its friends; every one of them is set here.
     // No keep-alive: a socket kept over a restart of the engine fails the next call for nothing.
-    const connect = (agent: Agent): Docker => {
+    const connect = (agent: EngineAgent): Docker => {
       const settings = {
         socketPath: options.socketPath,
         host: undefined,
@@ -62,9 +62,9 @@ export class DockerDriver implements driver.ContainerDriver {
       };
       return new Docker(settings);
     };
-    this.#calls = connect(new Agent({ keepAlive: false, maxSockets: MAX_SOCKETS }));
+    this.#calls = connect(new EngineAgent({ keepAlive: false, maxSockets: MAX_SOCKETS }));
     this.#status = this.#calls;
-    this.#waits = connect(new Agent({ keepAlive: false }));
+    this.#waits = connect(new EngineAgent({ keepAlive: false }));
   }
 
   async ping(options?: CallOptions): Promise<void> {

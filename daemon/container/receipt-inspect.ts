@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import type { ContainerInspect } from './driver.ts';
 import type { SandboxGrant } from './grant.ts';
 import { compare, compareSets, demand, type Difference } from './receipt-difference.ts';
+import { isGvisor } from './receipt-gvisor.ts';
 
 const RELATIVE_CPU_ERROR = 1e-6;
 const LOWEST_OOM_SCORE_ADJ = 500;
@@ -53,7 +54,7 @@ function compareConfig(grant: SandboxGrant, { Image, Path, Args, Config }: Conta
     ...compare('inspect.Config.WorkingDir', '/workspace', Config.WorkingDir),
     ...compare('inspect.Config.Hostname', 'sandbox', Config.Hostname),
     ...compare('inspect.Config.Tty', false, Config.Tty),
-    ...compare('inspect.Config.OpenStdin', false, Config.OpenStdin),
+    ...compare('inspect.Config.OpenStdin', isGvisor(grant.runtime), Config.OpenStdin),
     ...compare('inspect.Config.Volumes', {}, Config.Volumes),
     ...compare('inspect.Config.Healthcheck', ['NONE'], Config.Healthcheck?.Test ?? null),
     ...compare('inspect.Config.Labels.cloister.sandbox', grant.sandboxId, Config.Labels['cloister.sandbox'] ?? null),

@@ -7,6 +7,7 @@ import { CgroupCounter } from './cgroup-counter.ts';
 import { cgroupFiles } from './cgroup-files.ts';
 import type { ContainerDriver } from './driver.ts';
 import type { KernelLog } from './kernel-log.ts';
+import { SandboxMeter, type SandboxUsage } from './sandbox-meter.ts';
 import { TreeHold } from './tree-hold.ts';
 
 export interface KernelCounts {
@@ -28,11 +29,15 @@ export class SandboxKernel {
   readonly #oom: CgroupCounter | null;
   readonly #pids: CgroupCounter | null;
   readonly #hold: TreeHold;
+  readonly #cgroupText: string;
+  /** Opened when somebody first looks. */
+  #meter: SandboxMeter | null = null;
   /** The count up to which the log has been read. */
   #killsRead = 0;
 
   private constructor(options: SandboxKernelOptions, pid: number) {
-    const files = cgroupFiles(readFileSync(`/proc/${pid}/cgroup`, 'utf8'));
+    this.#cgroupText = readFileSync(`/proc/${pid}/cgroup`, 'utf8');
+    const files = cgroupFiles(this.#cgroupText);
     this.#options = options;
     this.#oom = CgroupCounter.open(files.memoryEvents, 'oom_kill');
     this.#pids = CgroupCounter.open(files.pidsEvents, 'max');
@@ -55,6 +60,11 @@ export class SandboxKernel {
 
   counts(): KernelCounts {
     return { oomKills: this.#oom?.read() ?? null, forksRefused: this.#pids?.read() ?? null };
+  }
+
+  usage(): SandboxUsage {
+    this.#meter ??= new SandboxMeter(this.#cgroupText);
+    return this.#meter.read();
   }
 
   /** The end of the log as far as it concerns this sandbox; null: there is no log. */
@@ -88,5 +98,7 @@ export class SandboxKernel {
   close(): void {
     this.#oom?.close();
     this.#pids?.close();
+    this.#meter?.close();
+    this.#meter = null;
   }
 }

@@ -35,7 +35,9 @@ export function containerSpec(grant: SandboxGrant): ContainerCreateBody {
     Cmd: [],
     WorkingDir: '/workspace',
     Tty: false,
-    OpenStdin: false,
+    // gVisor gives its standard streams to the uid of its sentry, and without this one the first is the host's /dev/null.
+    // Safe because: it is a pipe that nobody ever writes to, as nothing attaches.
+    OpenStdin: grant.runtime === 'runsc',
     AttachStdin: false,
     AttachStdout: false,
     AttachStderr: false,

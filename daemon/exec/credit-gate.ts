@@ -3,6 +3,8 @@
 
 /** Bytes a holding reader may lie behind. With the window of init on top of it that is what stays in memory: it reads no file. */
 const HOLD_BYTES = 512 * 1024;
+/** Credit is given in steps of this size: each wakes init. Far less than the window of init, so that a step never stops it. */
+const STEP_BYTES = 128 * 1024;
 
 export class CreditGate {
   readonly #give: (offset: number) => void;
@@ -36,7 +38,7 @@ export class CreditGate {
     let slowest = Infinity;
     for (const offset of this.#holders.values()) if (offset < slowest) slowest = offset;
     const limit = Math.min(this.#durable, slowest + HOLD_BYTES);
-    if (limit <= this.#given) return;
+    if (limit < this.#given + STEP_BYTES) return;
     this.#given = limit;
     this.#give(limit);
   }

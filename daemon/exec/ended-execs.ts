@@ -74,14 +74,11 @@ export class EndedExecs {
     this.#scheduleSweep();
   }
 
-  /** Everything that has ended so far is durable when this resolves. */
-  async settle(): Promise<void> {
-    await Promise.all(this.#settling);
-  }
-
-  close(): void {
+  /** Takes no more; what had ended before is durable when this resolves, unless the disk refuses it. */
+  async close(): Promise<void> {
     this.#isClosed = true;
     this.#cancelSweep?.();
+    await Promise.all(this.#settling);
   }
 
   async #settle(execution: Execution, terminal: ExecTerminal, isReported: boolean): Promise<void> {
@@ -101,7 +98,7 @@ export class EndedExecs {
       ...(terminal.kind === 'failed' ? { error: terminal.error.message } : {}),
       ...(output === null || output.length === 0 ? {} : { output: output.toString('base64') }),
     };
-    await this.#journalEnd(end);
+    if (!(await this.#journalEnd(end))) return;
     execution.recorder.settled();
     if (isReported) this.#options.link.exitAck(execution.number);
     this.#starts.delete(execution);
@@ -111,14 +108,14 @@ export class EndedExecs {
     this.#bound();
   }
 
-  /** Init keeps its EXIT until this has worked, so a full disk delays and loses nothing. */
-  async #journalEnd(end: EndEntry): Promise<void> {
+  /** Init keeps its EXIT until this has worked, so a full disk delays and loses nothing; false: the next daemon is told of it by init. */
+  async #journalEnd(end: EndEntry): Promise<boolean> {
     for (;;) {
       try {
         this.#options.journal.append(end);
-        return;
+        return true;
       } catch (error) {
-        if (this.#isClosed) return;
+        if (this.#isClosed) return false;
         this.#options.log.error({ sandboxId: this.#options.sandboxId, err: error }, 'exec journal failed');
         await new Promise<void>((resolve) => this.#options.clock.after(RETRY_MS, resolve));
       }

@@ -114,6 +114,16 @@ export class ExecTable {
     return table;
   }
 
+  /** Removes what a sandbox has left that goes without a table having been opened: journal and output. */
+  static async removeLeft({
+    sandboxId,
+    journalPath,
+    spools,
+  }: Pick<ExecTableOptions, 'sandboxId' | 'journalPath' | 'spools'>): Promise<void> {
+    new ExecJournal(journalPath).remove();
+    await spools.removeSandbox(sandboxId);
+  }
+
   get runningCount(): number {
     return this.#running.size;
   }
@@ -204,9 +214,8 @@ export class ExecTable {
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#trees.close();
-    await this.#ended.settle();
+    await this.#ended.close();
     await Promise.all([...this.#running].map((execution) => execution.recorder.spool.finish()));
-    this.#ended.close();
     this.#journal.close();
   }
 

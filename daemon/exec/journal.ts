@@ -57,6 +57,7 @@ export type JournalEntry = z.infer<typeof Entry>;
 export class ExecJournal {
   readonly #path: string;
   #file: number | null = null;
+  #isRemoved = false;
   /** Lines since the file was last written as a whole. */
   appended = 0;
 
@@ -66,6 +67,8 @@ export class ExecJournal {
 
   /** Everything an earlier daemon wrote. A torn last line is what a crash leaves; any other bad line is INTERNAL. */
   async read(): Promise<JournalEntry[]> {
+    // Of a rewriting that a crash cut short.
+    rmSync(this.#temporary, { force: true });
     let text: string;
     try {
       text = await readFile(this.#path, 'utf8');
@@ -82,8 +85,9 @@ export class ExecJournal {
     return entries;
   }
 
-  /** In the kernel's hands when it returns. */
+  /** In the kernel's hands when it returns. After `remove` there is nobody whom it would tell anything, and nothing is written. */
   append(entry: JournalEntry): void {
+    if (this.#isRemoved) return;
     if (this.#file === null) {
       mkdirSync(dirname(this.#path), { recursive: true, mode: 0o700 });
       this.#file = openSync(this.#path, 'a', 0o600);
@@ -96,10 +100,10 @@ export class ExecJournal {
 
   /** Replaces the file by these entries. */
   rewrite(entries: readonly JournalEntry[]): void {
+    if (this.#isRemoved) return;
     this.close();
-    const temporary = `${this.#path}.tmp`;
-    writeFileSync(temporary, entries.map((entry) => `${JSON.stringify(entry)}\n`).join(''), { mode: 0o600 });
-    renameSync(temporary, this.#path);
+    writeFileSync(this.#temporary, entries.map((entry) => `${JSON.stringify(entry)}\n`).join(''), { mode: 0o600 });
+    renameSync(this.#temporary, this.#path);
     this.appended = 0;
   }
 
@@ -108,9 +112,16 @@ export class ExecJournal {
     this.#file = null;
   }
 
+  /** For good: a late end or kill does not bring it back. */
   remove(): void {
+    this.#isRemoved = true;
     this.close();
     rmSync(this.#path, { force: true });
+    rmSync(this.#temporary, { force: true });
+  }
+
+  get #temporary(): string {
+    return `${this.#path}.tmp`;
   }
 
   #parse(line: string, number: number): JournalEntry {

@@ -3,6 +3,7 @@
 import type { Execution } from '../exec/execution.ts';
 import type { AuditLog } from '../observe/audit-log.ts';
 import type { Log } from '../observe/log.ts';
+import { figuresOf } from './exec-figures.ts';
 import { recordAnyway } from './record-anyway.ts';
 import type { SandboxRecord } from './sandbox-record.ts';
 
@@ -17,13 +18,17 @@ export const recordAdoptedEnd =
       seccompSha256: receipt?.seccomp.sha256,
     };
     const of = { tenant, session, sandboxId: id, execId: execution.id, labels: { ...labels, ...execution.request.labels }, ...identity };
-    const end = (): void =>
+    const end = (figures: Readonly<Record<string, unknown>>): void =>
       recordAnyway(context, {
         kind: 'exec.end',
         ...of,
         daemonVersion: context.version,
         outcome: execution.outcome ?? 'refused',
         isAdopted: true,
+        ...figures,
       });
-    execution.result.then(end, end);
+    void execution.result
+      .then(figuresOf)
+      .catch(() => ({}))
+      .then(end);
   };

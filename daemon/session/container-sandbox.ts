@@ -11,6 +11,7 @@ import type { WorkspaceRetention } from '../../client/protocol/session.ts';
 import type { ContainerDriver } from '../container/driver.ts';
 import type { KernelLog } from '../container/kernel-log.ts';
 import { SandboxKernel } from '../container/sandbox-kernel.ts';
+import type { SandboxUsage } from '../container/sandbox-meter.ts';
 import type { EgressProcess } from '../egress/egress-process.ts';
 import { SandboxEgress } from '../egress/sandbox-egress.ts';
 import { ExecTable } from '../exec/exec-table.ts';
@@ -26,6 +27,8 @@ import type { SecretStore } from '../secrets/secret-store.ts';
 import type { RuntimeDirs } from '../workspace/runtime-dirs.ts';
 import type { WorkspaceKeeper } from '../workspace/workspace-keeper.ts';
 import type { Confirmation } from './confirmations.ts';
+import { KeptRecord } from './kept-record.ts';
+import { removeContainer } from './remove-container.ts';
 import type { RunningSandbox, SandboxOrder } from './running-sandbox.ts';
 import type { SandboxRecord, SandboxRecords } from './sandbox-record.ts';
 
@@ -47,6 +50,8 @@ export interface ContainerSandboxOptions {
   readonly onEgressStarted: (record: SandboxRecord, decision: EgressDecision, attempt: string) => void;
   readonly onEgress: (record: SandboxRecord, decision: EgressDecision, attempt: string) => void;
   readonly onAsk: (record: SandboxRecord, decision: EgressDecision) => Promise<Confirmation>;
+  /** The daemon stops. */
+  readonly leaving: AbortSignal;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -57,7 +62,7 @@ export class ContainerSandbox implements RunningSandbox {
   readonly died: Promise<string>;
   readonly #options: ContainerSandboxOptions;
   readonly #stopWatching = new AbortController();
-  #record: SandboxRecord;
+  readonly #kept: KeptRecord;
   #listener: ControlListener | null = null;
   #execs: ExecTable | null = null;
   #files: SandboxFiles | null = null;
@@ -69,7 +74,7 @@ export class ContainerSandbox implements RunningSandbox {
 
   constructor(options: ContainerSandboxOptions) {
     this.#options = options;
-    this.#record = options.record;
+    this.#kept = new KeptRecord(options.records, options.record);
     this.id = options.record.id;
     options.workspaces.hold(options.record.workspaceId);
     this.died = new Promise((resolve) => {
@@ -79,21 +84,21 @@ export class ContainerSandbox implements RunningSandbox {
   }
 
   get receipt(): Receipt {
-    if (this.#record.receipt === null) throw new SandboxError('INTERNAL', `Cannot show the receipt of ${this.id}: it was never handed out`);
-    return this.#record.receipt;
+    if (this.record.receipt === null) throw new SandboxError('INTERNAL', `Cannot show the receipt of ${this.id}: it was never handed out`);
+    return this.record.receipt;
   }
 
   get record(): SandboxRecord {
-    return this.#record;
+    return this.#kept.current;
   }
 
   get shell(): 'bash' | 'sh' {
-    return this.#record.shell;
+    return this.record.shell;
   }
 
   env(execId: string): Readonly<Record<string, string>> {
     const placeholders = this.#options.secrets.find(this.id)?.placeholders();
-    return { ...this.#record.baseEnv, ...this.#egress?.env(execId), ...placeholders, ...this.#record.env };
+    return { ...this.record.baseEnv, ...this.#egress?.env(execId), ...placeholders, ...this.record.env };
   }
 
   get egress(): SandboxEgress | null {
@@ -110,20 +115,24 @@ export class ContainerSandbox implements RunningSandbox {
     return this.#files;
   }
 
+  usage(): SandboxUsage | null {
+    return this.#isClosing ? null : (this.#kernel?.usage() ?? null);
+  }
+
   dial(port: number, signal?: AbortSignal): Promise<Duplex> {
     return this.link.dial(port, signal);
   }
 
   /** Opens the sockets; before the container starts, or while one of an earlier daemon runs. */
   async listen(): Promise<void> {
-    const { stateDir, runtimeDirs, spools, clock, log } = this.#options;
-    const maxRunning = (): number => this.#record.policy.limits.execs;
+    const { runtimeDirs, spools, clock, log } = this.#options;
+    const maxRunning = (): number => this.record.policy.limits.execs;
     await this.#options.secrets.adopt(this.id);
     this.#execs = await ExecTable.open({
       sandboxId: this.id,
       link: this.link,
       spools,
-      journalPath: join(stateDir, 'sandboxes', `${this.id}.execs.jsonl`),
+      journalPath: this.#journalPath,
       clock,
       log,
       // Asked anew for each command: a spare gets other limits when it is claimed.
@@ -135,19 +144,19 @@ export class ContainerSandbox implements RunningSandbox {
       complete: (draft) => {
         const judged = this.#egress?.complete(draft) ?? draft;
         const { history } = this.#options.workspaces;
-        const { workspaceId } = this.#record;
+        const { workspaceId } = this.record;
         return judged instanceof Promise
           ? judged.then((result) => history.complete(workspaceId, result))
           : history.complete(workspaceId, judged);
       },
     });
-    for (const execution of this.#execs.list()) if (execution.state === 'running') this.#options.onExecAdopted(this.#record, execution);
+    for (const execution of this.#execs.list()) if (execution.state === 'running') this.#options.onExecAdopted(this.record, execution);
     await this.#openEgress();
     this.#listener = await ControlListener.open({
-      socketPath: join(runtimeDirs.slot(this.#record.slot).dir, 'control.sock'),
-      nonces: this.#record.nonces,
-      saveNonces: (nonces) => this.#save({ nonces }),
-      onFirstHello: () => runtimeDirs.removeNonce(this.#record.slot),
+      socketPath: join(runtimeDirs.slot(this.record.slot).dir, 'control.sock'),
+      nonces: this.record.nonces,
+      saveNonces: (nonces) => this.#kept.save({ nonces }),
+      onFirstHello: () => runtimeDirs.removeNonce(this.record.slot),
       link: this.link,
       clock,
       log,
@@ -156,14 +165,14 @@ export class ContainerSandbox implements RunningSandbox {
 
   /** The engine has made the container; its end is watched from here on. */
   created(containerId: string): void {
-    this.#record = { ...this.#record, containerId };
+    this.#kept.note({ containerId });
   }
 
   async watch(): Promise<void> {
     const { driver, log } = this.#options;
-    const { containerId } = this.#record;
+    const { containerId } = this.record;
     if (containerId === null) return;
-    this.#kernel = await SandboxKernel.open({ driver, containerId, uid: this.#record.uid, log: this.#options.kernelLog });
+    this.#kernel = await SandboxKernel.open({ driver, containerId, uid: this.record.uid, log: this.#options.kernelLog });
     driver.waitForEnd(containerId, { signal: this.#stopWatching.signal }).then(
       () => this.#died('its container ended'),
       (error: unknown) => {
@@ -175,18 +184,18 @@ export class ContainerSandbox implements RunningSandbox {
 
   /** The receipt matches: from now on it may be used, and the next daemon finds it. */
   async ready(receipt: Receipt, shell: 'bash' | 'sh'): Promise<void> {
-    await Promise.all([this.watch(), this.#save({ receipt, shell })]);
+    await Promise.all([this.watch(), this.#kept.save({ receipt, shell })]);
   }
 
   /** The receipt matches, and whose it will be is open. */
   async stocked(shell: 'bash' | 'sh'): Promise<void> {
     await this.watch();
-    await this.#save({ shell });
+    await this.#kept.save({ shell });
   }
 
   /** A spare becomes the tenant's: by its record and nothing else. */
   async handOut({ id: _id, ...order }: SandboxOrder, receipt: Receipt): Promise<void> {
-    await this.#save({ ...order, env: { ...order.env }, receipt });
+    await this.#kept.save({ ...order, env: { ...order.env }, receipt });
     await this.#egress?.setPolicy(order.policy.egress);
   }
 
@@ -196,30 +205,32 @@ export class ContainerSandbox implements RunningSandbox {
   }
 
   async close(workspace: WorkspaceRetention, reason: string, by = 'session:close'): Promise<void> {
-    const { driver, runtimeDirs, workspaces, records, log } = this.#options;
+    const { runtimeDirs, workspaces, spools, log } = this.#options;
     this.#isClosing = true;
     this.#stopWatching.abort();
     try {
       // The name, because a crash may have come between making the container and recording its id.
-      await driver.remove(this.#record.containerId ?? `cloister-${this.id}`, { force: true });
+      await removeContainer(this.record.containerId ?? `cloister-${this.id}`, this.#options);
       this.#execs?.sandboxRemoved(by, reason);
     } finally {
       this.link.close(reason);
       await this.#listener?.close();
       await this.#egress?.close();
     }
-    await this.#execs?.destroy();
+    // One that an earlier daemon left half removed was never opened here, and its commands are on disk all the same.
+    if (this.#execs === null) await ExecTable.removeLeft({ sandboxId: this.id, journalPath: this.#journalPath, spools });
+    else await this.#execs.destroy();
     this.#kernel?.close();
-    await runtimeDirs.removeSlot(this.#record.slot);
+    await runtimeDirs.removeSlot(this.record.slot);
     await this.#pending;
-    if (workspace === 'delete') await workspaces.remove(this.#record.workspaceId);
-    else await workspaces.release(this.#record.workspaceId);
-    await records.remove(this.id);
+    if (workspace === 'delete') await workspaces.remove(this.record.workspaceId);
+    else await workspaces.release(this.record.workspaceId);
+    await this.#kept.remove();
     log.info({ sandboxId: this.id, reason, workspace }, 'sandbox closed');
   }
 
   saveLife(life: { readonly expiresAtMs: number | null; readonly idleMs: number }): Promise<void> {
-    return this.#save(life);
+    return this.#kept.save(life);
   }
 
   async pause(): Promise<void> {
@@ -249,25 +260,30 @@ export class ContainerSandbox implements RunningSandbox {
   }
 
   async setPolicy(policy: GrantedPolicy): Promise<void> {
-    await this.#save({ policy });
+    await this.#kept.save({ policy });
     await this.#egress?.setPolicy(policy.egress);
+  }
+
+  get #journalPath(): string {
+    return join(this.#options.stateDir, 'sandboxes', `${this.id}.execs.jsonl`);
   }
 
   /** Without network in the profile there is no socket, and nothing that a policy could open. */
   async #openEgress(): Promise<void> {
     const { egress, runtimeDirs, clock, onEgress, onEgressStarted, onAsk } = this.#options;
-    if (this.#record.policy.profile.network === 'none') return;
+    if (this.record.policy.profile.network === 'none') return;
     this.#egress = await SandboxEgress.open({
       sandboxId: this.id,
-      socketPath: join(runtimeDirs.slot(this.#record.slot).dir, 'egress.sock'),
-      policy: this.#record.policy.egress,
+      socketPath: join(runtimeDirs.slot(this.record.slot).dir, 'egress.sock'),
+      profileName: this.record.policy.profileName,
+      policy: this.record.policy.egress,
       secrets: () => this.#options.secrets.find(this.id)?.headerSecrets() ?? [],
       process: egress,
       clock,
       stateOf: (execId) => this.#execs?.get(execId)?.state ?? null,
-      onStarted: (decision, attempt) => onEgressStarted(this.#record, decision, attempt),
-      onDecision: (decision, attempt) => onEgress(this.#record, decision, attempt),
-      onAsk: (decision) => onAsk(this.#record, decision),
+      onStarted: (decision, attempt) => onEgressStarted(this.record, decision, attempt),
+      onDecision: (decision, attempt) => onEgress(this.record, decision, attempt),
+      onAsk: (decision) => onAsk(this.record, decision),
     });
   }
 
@@ -276,10 +292,5 @@ export class ContainerSandbox implements RunningSandbox {
     this.#isClosing = true;
     this.link.close(cause);
     this.#reportDeath(cause);
-  }
-
-  async #save(changes: Partial<SandboxRecord>): Promise<void> {
-    this.#record = { ...this.#record, ...changes };
-    await this.#options.records.save(this.#record);
   }
 }

@@ -27,6 +27,12 @@ export class EndedSessions {
     }
   }
 
+  /** Throws what a client has to know that asks for a sandbox which its session does not have any more. */
+  assertStill(asked: SandboxId | undefined, present: SandboxId | undefined, principal: Principal): void {
+    if (asked === undefined || asked === present) return;
+    throw this.errorFor(asked, principal) ?? new SandboxError('SESSION_EXPIRED', `Cannot go on in sandbox ${asked}: it has ended`);
+  }
+
   /** Why it is gone, for whoever could see it; null: never heard of it. */
   errorFor(id: SandboxId, principal: Principal): SandboxError | null {
     const ended = this.#ended.get(id);

@@ -34,7 +34,10 @@ export class OpenedRoles {
     return this.#controls(session, clientId) || this.#roles.get(session.id)?.has('participant') === true;
   }
 
-  /** Throws LEASE_LOST to a controller that was fenced off, SESSION_BUSY, FORBIDDEN, or INVALID_REQUEST where an open is missing. */
+  /**
+   * Throws LEASE_LOST to a controller that was fenced off, SESSION_BUSY, FORBIDDEN, INVALID_REQUEST where an open is missing;
+   * and why the session has ended, which takes every role with it.
+   */
   assertMay(need: Need, session: Session, clientId: string, principal: Principal): void {
     const roles = this.#roles.get(session.id);
     if (this.#controls(session, clientId)) return;
@@ -53,6 +56,8 @@ export class OpenedRoles {
         },
       );
     }
+    const ended = session.ended();
+    if (ended !== null) throw ended;
     if (need !== 'control') {
       throw new SandboxError('INVALID_REQUEST', `Cannot act on session ${session.session}: this connection has not opened it`, {
         hint: 'Call open first; the role participant joins a session beside its controller.',

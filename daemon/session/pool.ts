@@ -75,6 +75,7 @@ export class SessionPool {
     for (let closing = named()?.closing; closing; closing = named()?.closing) await closing;
     this.assertAccepting(`open session ${request.session}`);
     const known = named();
+    this.#ended.assertStill(request.sandbox, known?.session.id, principal);
     if (known === undefined && request.role !== 'controller') {
       throw new SandboxError('NOT_FOUND', `Cannot join session ${request.session}: it is not open`, {
         hint: 'Open it as controller to make it.',
@@ -116,6 +117,11 @@ export class SessionPool {
   /** Whoever asks; for records. */
   sessionOf(id: string): Session | undefined {
     return this.#table.byId(id as SandboxId)?.session;
+  }
+
+  /** All there are, whoever asks; for sums. */
+  sessions(): readonly Session[] {
+    return this.#table.sessions();
   }
 
   list(request: ListRequest, principal: Principal): Session[] {
@@ -173,8 +179,7 @@ export class SessionPool {
     while (this.#options.clock.now() < deadline && this.#table.sessions().some(({ isBusy }) => isBusy)) {
       await new Promise<void>((resolve) => this.#options.clock.after(50, resolve));
     }
-    await this.#starts.stop();
-    await this.#options.maker.stop();
+    await Promise.all([this.#starts.stop(), this.#options.maker.stop()]);
     const entries = this.#table.all();
     // What closes already is closed to the end: half a sandbox is nothing the next daemon could go on with.
     if (mode === 'keep')

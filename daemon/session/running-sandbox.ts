@@ -5,6 +5,7 @@ import type { Duplex } from 'node:stream';
 import type { Labels, SandboxId, SessionName, TenantName } from '../../client/protocol/names.ts';
 import type { Receipt } from '../../client/protocol/receipt.ts';
 import type { WorkspaceRetention } from '../../client/protocol/session.ts';
+import type { SandboxUsage } from '../container/sandbox-meter.ts';
 import type { SandboxEgress } from '../egress/sandbox-egress.ts';
 import type { ExecTable } from '../exec/exec-table.ts';
 import type { SandboxFiles } from '../files/sandbox-files.ts';
@@ -21,6 +22,8 @@ export interface RunningSandbox {
   readonly files: SandboxFiles;
   /** null: its profile has no way out. */
   readonly egress: SandboxEgress | null;
+  /** What it uses right now; null: it is not known yet, or no more. */
+  usage(): SandboxUsage | null;
   /** A connection to a listener on its loopback; NOT_FOUND where none is. */
   dial(port: number, signal?: AbortSignal): Promise<Duplex>;
   /** Resolves with the cause once the sandbox has died by itself; never after close. */

@@ -16,7 +16,7 @@ import type { SandboxRecord } from './sandbox-record.ts';
 import { SparePool, type Target } from './spare-pool.ts';
 import { SpareSandbox } from './spare-sandbox.ts';
 
-export interface SandboxFactoryOptions extends ContainerMakerOptions {
+export interface SandboxFactoryOptions extends Omit<ContainerMakerOptions, 'leaving'> {
   readonly quotas: Quotas;
   /** A tenant's workspaces together have a limit. */
   readonly isStorageLimited: boolean;
@@ -30,15 +30,16 @@ type Beginning = Pick<
 >;
 
 export class SandboxFactory implements SandboxMaker {
-  readonly #options: SandboxFactoryOptions;
+  readonly #options: SandboxFactoryOptions & ContainerMakerOptions;
+  readonly #leaving = new AbortController();
   readonly #maker: ContainerMaker;
   readonly #spares: SparePool<SpareSandbox>;
   /** Being made for somebody. */
   #making = 0;
 
   constructor(options: SandboxFactoryOptions) {
-    this.#options = options;
-    this.#maker = new ContainerMaker(options);
+    this.#options = { ...options, leaving: this.#leaving.signal };
+    this.#maker = new ContainerMaker(this.#options);
     this.#spares = new SparePool({
       targets: options.spares,
       make: (target, signal) => this.#makeSpare(target.policy, signal),
@@ -93,11 +94,17 @@ export class SandboxFactory implements SandboxMaker {
     return adopted;
   }
 
+  /** Spares that wait, and as many as are wanted. */
+  get spares(): { readonly free: number; readonly wanted: number } {
+    return { free: this.#spares.size, wanted: this.#options.spares().reduce((sum, { size }) => sum + size, 0) };
+  }
+
   start(): void {
     this.#spares.start();
   }
 
   stop(): Promise<void> {
+    this.#leaving.abort();
     return this.#spares.stop();
   }
 

@@ -79,6 +79,10 @@ export class Session {
     return this.#state;
   }
 
+  get startKind(): StartKind {
+    return this.#startKind;
+  }
+
   get isBusy(): boolean {
     return this.#state === 'starting' || this.#callsInFlight > 0 || (this.#sandbox?.execs.runningCount ?? 0) > 0;
   }
@@ -102,8 +106,14 @@ export class Session {
       throw new SandboxError('SESSION_BUSY', `Cannot use sandbox ${this.id}: it is starting`, {
         hint: 'Try again when its open has been answered.',
       });
-    if (this.#state === 'failed') throw new SandboxError('SANDBOX_FAILED', `Cannot use sandbox ${this.id}: ${this.#endReason}`);
-    throw new SandboxError('SESSION_EXPIRED', `Cannot use sandbox ${this.id}: ${this.#endReason || 'it is closed'}`);
+    throw this.ended() ?? new SandboxError('SESSION_EXPIRED', `Cannot use sandbox ${this.id}: it is closed`);
+  }
+
+  /** Why nobody can use it any more; null as long as it has not begun to end. */
+  ended(): SandboxError | null {
+    if (this.#state === 'starting' || this.#state === 'running') return null;
+    const code = this.#state === 'failed' ? 'SANDBOX_FAILED' : 'SESSION_EXPIRED';
+    return new SandboxError(code, `Cannot use sandbox ${this.id}: ${this.#endReason}`);
   }
 
   /** The sandbox whatever the state, for closing. */

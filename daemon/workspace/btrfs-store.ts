@@ -20,6 +20,7 @@ import { type BtrfsPool, recountIfNeeded } from './btrfs-pool.ts';
 import { SubvolumeReaper } from './subvolume-reaper.ts';
 import { exists, namesIn } from './directory-names.ts';
 import { requireFreeSpace } from './free-space.ts';
+import { KnownLimits } from './known-limits.ts';
 import type { QgroupState } from './qgroup-files.ts';
 import {
   type CloneWorkspace,
@@ -37,8 +38,6 @@ import { TenantGroups } from './tenant-groups.ts';
 
 /** The snapshot itself, inside the directory that bears its name. */
 const TREE = 'tree';
-/** Room under which a workspace counts as full: a write asks for more at once. */
-const FULL_BELOW_BYTES = 1024 * 1024;
 
 const metaSchema = z.strictObject({ tenant: z.string().max(63).nullable() });
 
@@ -56,13 +55,13 @@ export class BtrfsStore implements WorkspaceStore {
   readonly #tenants: TenantGroups;
   readonly #reaper: SubvolumeReaper;
   readonly #pool: string;
-  /** Groups whose limits end a write: the workspace's and its tenant's. Of workspaces in use, at most all there are. */
-  readonly #limits = new Map<string, readonly string[]>();
+  readonly #limits: KnownLimits;
 
   private constructor(options: BtrfsStoreOptions, tenants: TenantGroups) {
     this.#options = options;
     this.#tenants = tenants;
     this.#pool = options.pool.path;
+    this.#limits = new KnownLimits(options.pool.qgroups);
     this.#reaper = new SubvolumeReaper({ pool: this.#pool, qgroups: options.pool.qgroups, log: options.log });
   }
 
@@ -106,21 +105,23 @@ export class BtrfsStore implements WorkspaceStore {
     await recountIfNeeded(this.#options.pool.qgroups, this.#pool);
     const tenant = await this.#tenantOf(id);
     const tenantGroup = tenant === null ? undefined : this.#tenants.groupOf(tenant);
-    this.#limits.set(id, [await this.#group(id), ...(tenantGroup === undefined ? [] : [tenantGroup])]);
-    return { maxBytes: (await this.#state(id)).maxReferencedBytes };
+    const { maxReferencedBytes: maxBytes } = await this.#state(id);
+    const above = tenantGroup === undefined ? undefined : await this.#options.pool.qgroups.state(tenantGroup);
+    this.#limits.set(id, [
+      { group: await this.#group(id), maxBytes },
+      ...(tenantGroup === undefined ? [] : [{ group: tenantGroup, maxBytes: above?.maxReferencedBytes ?? null }]),
+    ]);
+    return { maxBytes };
   }
 
   isFull(id: string): boolean | Promise<boolean> {
-    const seemsFull = (): boolean => {
-      const rooms = (this.#limits.get(id) ?? []).map((group) => this.#options.pool.qgroups.room(group));
-      return rooms.some((room) => room !== null && room < FULL_BELOW_BYTES);
-    };
     // What was deleted counts until the kernel commits.
-    return seemsFull() && syncFileSystem(this.#pool).then(seemsFull);
+    return this.#limits.areReached(id) && syncFileSystem(this.#pool).then(() => this.#limits.areReached(id));
   }
 
   async setQuota(id: string, maxBytes: number | null): Promise<void> {
     await limitQgroup(await this.#group(id), maxBytes, this.#pool);
+    this.#limits.changed(id, maxBytes);
   }
 
   async assignTenant(id: string, tenant: string): Promise<void> {
@@ -255,7 +256,7 @@ export class BtrfsStore implements WorkspaceStore {
   }
 
   async #group(id: string): Promise<string> {
-    return this.#limits.get(id)?.[0] ?? (await groupAt(this.path(id), id));
+    return this.#limits.groupOf(id) ?? (await groupAt(this.path(id), id));
   }
 
   async #state(id: string): Promise<QgroupState> {

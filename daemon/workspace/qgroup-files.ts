@@ -1,7 +1,7 @@
 // The kernel's own view of btrfs quota groups, from /sys/fs/btrfs/<uuid>/qgroups. Owns reading it; sets one tunable.
 // Reading takes no process and names no path, so nothing that a tenant wrote can forge an answer.
 
-import { readFileSync } from 'node:fs';
+import { closeSync, openSync, readSync } from 'node:fs';
 import { access, readdir, readFile, realpath, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { SandboxError } from '../../client/protocol/errors.ts';
@@ -21,6 +21,7 @@ export interface QgroupState {
 
 export class QgroupFiles {
   readonly #directory: string;
+  readonly #text = Buffer.alloc(64);
 
   constructor(uuid: string, sysfs: string = SYSFS_BTRFS) {
     this.#directory = join(sysfs, uuid, 'qgroups');
@@ -75,15 +76,22 @@ export class QgroupFiles {
     };
   }
 
-  /** Bytes that still fit under the limit of a group; null where there is none, or no group. Kernel memory: it takes microseconds. */
-  room(group: string): number | null {
+  /** Bytes a group has used, promised ones with them; 0 if there is no such group. For every command: it takes microseconds. */
+  used(group: string): number {
     const directory = join(this.#directory, group.replace('/', '_'));
     try {
-      const count = (name: string): number => parseCount(readFileSync(join(directory, name), 'latin1').trim());
-      if ((count('limit_flags') & LIMIT_REFERENCED) === 0) return null;
-      return count('max_referenced') - count('referenced') - count('rsv_data');
+      return this.#count(`${directory}/referenced`) + this.#count(`${directory}/rsv_data`);
     } catch {
-      return null;
+      return 0;
+    }
+  }
+
+  #count(path: string): number {
+    const fd = openSync(path, 'r');
+    try {
+      return parseCount(this.#text.toString('latin1', 0, readSync(fd, this.#text, 0, this.#text.length, 0)).trim());
+    } finally {
+      closeSync(fd);
     }
   }
 

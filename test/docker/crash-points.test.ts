@@ -7,6 +7,7 @@ import type { Cloister, Sandbox } from '../../client/index.ts';
 import { ExpectedFiles, hostHoldings, leftovers } from '../support/crash-model.ts';
 import { eventually } from '../support/eventually.ts';
 import { processesNaming } from '../support/host-view.ts';
+import { randomFrom } from '../support/random-from.ts';
 import { type SpawnedDaemon, spawnTestDaemon } from '../support/test-daemon.ts';
 
 const isLoad = process.env['CLOISTER_TEST_LOAD'] === '1';
@@ -16,17 +17,6 @@ const TENANTS = ['acme', 'globex'];
 const SESSIONS = ['s0', 's1'];
 const LONGEST_MS = 900;
 const config = { pool: { warm: { size: 1 }, sweepMs: 200, leaseGraceMs: 0 } };
-
-/** Numbers from 0 to below 1, the same for the same seed. */
-function randomFrom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 interface Work {
   readonly client: Cloister;

@@ -59,7 +59,7 @@ describe('kill -9 of the daemon', () => {
     } finally {
       await daemon[Symbol.asyncDispose]();
     }
-  }, 120_000);
+  }, 180_000);
 
   test('loses no byte of stdin', async () => {
     const listen = `127.0.0.1:${await freePort()}`;
@@ -84,7 +84,7 @@ describe('kill -9 of the daemon', () => {
     } finally {
       await daemon[Symbol.asyncDispose]();
     }
-  }, 60_000);
+  }, 180_000);
 
   test('keeps limits in force while there is no daemon, and ends what nobody comes back for', async () => {
     const listen = `127.0.0.1:${await freePort()}`;
@@ -116,7 +116,7 @@ describe('kill -9 of the daemon', () => {
     } finally {
       await daemon[Symbol.asyncDispose]();
     }
-  }, 60_000);
+  }, 180_000);
 
   test('and a container that died meanwhile is lost, its session opens anew with its files, and nothing of it is left', async () => {
     const listen = `127.0.0.1:${await freePort()}`;
@@ -149,7 +149,7 @@ describe('kill -9 of the daemon', () => {
     } finally {
       await daemon[Symbol.asyncDispose]();
     }
-  }, 60_000);
+  }, 180_000);
 });
 
 test('a container killed under an adopting daemon is noticed as under its first one', async () => {

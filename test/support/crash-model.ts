@@ -31,6 +31,13 @@ export class ExpectedFiles {
     };
   }
 
+  /** Whether a file may have this content; what was seen is from then on what is expected. */
+  saw(session: string, path: string, content: string | null): boolean {
+    const isPossible = (this.#sessions.get(session)?.get(path) ?? new Set<string | null>([null])).has(content);
+    if (isPossible) this.#sessions.get(session)?.set(path, new Set([content]));
+    return isPossible;
+  }
+
   /** Every file that is not what it may be, as a sentence; what is found is from then on what is expected. */
   async differences(stateDir: string): Promise<string[]> {
     const found: string[] = [];

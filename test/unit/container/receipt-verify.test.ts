@@ -201,6 +201,18 @@ describe('a receipt', () => {
       expect(fields(plus(target))).toContain(`mount ${target}`);
   });
 
+  test('wants standard input to be a pipe under gVisor, and no other', () => {
+    for (const [runtime, isOpen] of [
+      ['runsc', false],
+      ['runc', true],
+    ] as const) {
+      const evidence = cleanEvidence();
+      const other = { ...evidence, grant: { ...evidence.grant, runtime } };
+      expect(fields(alter(other, inspect('Config', 'OpenStdin'), isOpen))).toContain('inspect.Config.OpenStdin');
+      expect(fields(alter(other, inspect('Config', 'OpenStdin'), !isOpen))).not.toContain('inspect.Config.OpenStdin');
+    }
+  });
+
   test('takes a mask that is not the null device for what it is', () => {
     const evidence = cleanEvidence();
     const keys = evidence.kernelView.mounts.findIndex((mount) => mount.target === '/proc/keys');

@@ -57,6 +57,16 @@ describe('a connection that opened the session', () => {
     expect(roles.forget(session.id)).toBe(false);
     expect(await may('work')).toMatch(/^INVALID_REQUEST/);
   });
+
+  test.each<[Need, 'closing' | 'failed', string]>([
+    ['work', 'closing', 'SESSION_EXPIRED: evicted'],
+    ['watch', 'failed', 'SANDBOX_FAILED: evicted'],
+    ['control', 'closing', 'SESSION_EXPIRED: evicted'],
+  ])('and whose call to %s crosses the news of its end is told of that while it is %s', async (need, state, why) => {
+    session.controller = 'me';
+    session.ending(state, 'evicted');
+    expect(await may(need)).toBe(why);
+  });
 });
 
 describe('a connection that did not open it', () => {

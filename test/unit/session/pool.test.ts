@@ -273,3 +273,16 @@ test('a list shows what the token may see, and nothing of others', async () => {
   expect(names(principal({ role: 'operator', tenant: null }))).toEqual(['a', 'b', 'c']);
   expect(names(principal({ role: 'operator', tenant: null }), { tenant: 'globex' })).toEqual(['c']);
 });
+
+test('a client that comes back for its sandbox gets that one or the reason why not, and never makes another', async () => {
+  const { id } = await open('s');
+  const again = (sandbox: string) => refusal(open('s', 'one', { sandbox }));
+  expect(await again(id)).toBe('no error');
+  const other = 'sb_aaaaaaaaaaaaaaaaaaaa';
+  expect(await again(other)).toBe('SESSION_EXPIRED: it has ended');
+  await harness.pool.close(harness.pool.find(id, acme), 'closed by its client');
+  expect(await again(id)).toBe('SESSION_EXPIRED: closed by its client');
+  await open('s');
+  expect(await again(id)).toBe('SESSION_EXPIRED: closed by its client');
+  expect(harness.maker.made).toHaveLength(2);
+});
