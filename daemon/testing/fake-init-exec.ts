@@ -5,15 +5,15 @@ import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { constants } from 'node:os';
-import { join } from 'node:path';
 import { kill } from 'node:process';
 import { EXIT_BYTES, FLAG, MAX_DATA, UP, WINDOW_BYTES, writeU64 } from '../link/frames.ts';
 import { EXIT_REASONS } from '../link/messages.ts';
 import type { ExitReason } from '../link/messages.ts';
+import { readStart } from './fake-init-start.ts';
+import type { Stand } from './fake-init-start.ts';
 import { u32, u64 } from './fake-init-wire.ts';
 import type { SendUp } from './fake-init-wire.ts';
 
-const START_STRUCT = 32;
 const DRAIN_MS = 200;
 const GONE_POLL_MS = 20;
 const STAGE_CWD = 2;
@@ -23,6 +23,7 @@ export interface FakeExecOptions {
   readonly id: number;
   readonly body: Buffer;
   readonly workspace: string;
+  readonly stand?: Stand | undefined;
   readonly send: SendUp;
   readonly onForgotten: () => void;
 }
@@ -59,21 +60,15 @@ export class FakeExec {
   constructor(options: FakeExecOptions) {
     this.#options = options;
     const { body } = options;
-    const [argc, envc] = [body.readUInt16LE(6), body.readUInt16LE(8)];
-    const [wallMs, idleMs] = [body.readUInt32LE(12), body.readUInt32LE(16)];
-    this.#graceMs = body.readUInt32LE(20);
+    const { cwd, argv, env, hasStdin, wallMs, idleMs, graceMs } = readStart(body, options.workspace, options.stand);
+    const [file = '', ...args] = argv;
+    this.#graceMs = graceMs;
     this.#idleMs = idleMs;
-    const strings = body.toString('utf8', START_STRUCT).split('\0');
-    const cwd = mapPath(strings[0] ?? '/', options.workspace);
-    const [file = '', ...args] = strings.slice(1, 1 + argc);
-    const env = Object.fromEntries(
-      strings.slice(1 + argc, 1 + argc + envc).map((pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)]),
-    );
+    this.#hasStdin = hasStdin;
     if (!existsSync(cwd)) {
       this.#notStarted(STAGE_CWD, constants.errno.ENOENT);
       return;
     }
-    this.#hasStdin = body[0] === 1 || body[1] === 1;
     const child = spawn(file, args, { cwd, env, detached: true, stdio: [this.#hasStdin ? 'pipe' : 'ignore', 'pipe', 'pipe'] });
     this.#child = child;
     child.once('error', (error: NodeJS.ErrnoException) => {
@@ -292,8 +287,4 @@ export class FakeExec {
     }, ms);
     this.#timers.add(timer);
   }
-}
-
-function mapPath(path: string, workspace: string): string {
-  return path === '/workspace' || path.startsWith('/workspace/') ? join(workspace, path.slice('/workspace'.length)) : path;
 }

@@ -22,6 +22,7 @@ import type { FrameBounds } from '../link/frames.ts';
 import { FakeDial } from './fake-init-dial.ts';
 import { FakeExec } from './fake-init-exec.ts';
 import { FakeFile } from './fake-init-files.ts';
+import type { Stand } from './fake-init-start.ts';
 import type { SendUp } from './fake-init-wire.ts';
 
 const any = (max: number, flags = 0): { min: number; max: number; flags: number } => ({ min: 0, max, flags });
@@ -54,6 +55,7 @@ export interface FakeInitOptions {
   readonly nonce: Buffer;
   /** Stands for /workspace. */
   readonly workspace: string;
+  readonly stand?: Stand | undefined;
 }
 
 export class FakeInit implements AsyncDisposable {
@@ -167,10 +169,7 @@ export class FakeInit implements AsyncDisposable {
       return;
     }
     this.starts += 1;
-    this.#execs.set(
-      id,
-      new FakeExec({ id, body, workspace: this.#options.workspace, send: this.#send, onForgotten: () => this.#execs.delete(id) }),
-    );
+    this.#execs.set(id, new FakeExec({ ...this.#options, id, body, send: this.#send, onForgotten: () => this.#execs.delete(id) }));
   }
 
   #file(id: number, body: Buffer): void {

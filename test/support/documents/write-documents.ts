@@ -2,6 +2,8 @@
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { Config } from '../../../daemon/config.ts';
+import { renderAgentShell } from './agent-shell.ts';
+import { renderProtocolSchema, renderProtocolText } from './protocol.ts';
 import { renderReadme } from './readme.ts';
 
 const read = (path: string): string => readFileSync(path, 'utf8');
@@ -12,3 +14,6 @@ const readme = renderReadme({
   configSchema: Config,
 });
 writeFileSync('README.md', readme);
+writeFileSync('docs/protocol.schema.json', renderProtocolSchema());
+writeFileSync('docs/protocol.md', renderProtocolText(read('docs/protocol.md')));
+writeFileSync('docs/agent-shell.md', renderAgentShell(read('docs/agent-shell.md'), read('examples/agent-shell.ts')));

@@ -197,6 +197,14 @@ describe('after a lost socket', () => {
       expect(await cloister.list()).toEqual([]);
     }));
 
+  test('a workspace is not said to be deleted with a sandbox that had ended before', () =>
+    withPeer({}, async (peer, _, sandbox) => {
+      peer.endSandbox(sandbox.id);
+      await expect(sandbox.close({ workspace: 'delete' })).rejects.toMatchObject({ code: 'NOT_FOUND' });
+      await expect(sandbox.close({ workspace: 'delete' })).rejects.toMatchObject({ code: 'SESSION_EXPIRED' });
+      await sandbox.close();
+    }));
+
   test('a session that someone else controls by then is SESSION_BUSY, and is not taken back', () =>
     withPeer({}, async (peer, _, sandbox) => {
       const known = peer.sandbox(sandbox.id);
