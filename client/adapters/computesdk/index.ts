@@ -1,0 +1,3 @@
+// `cloister/computesdk`: a provider for ComputeSDK.
+
+export { cloister, type CloisterProviderConfig } from './provider.ts';
