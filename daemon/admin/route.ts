@@ -9,6 +9,8 @@ const MAX_BODY_BYTES = 64 * 1024;
 
 export type RouteAnswer =
   | { readonly status: number; readonly body: unknown }
+  /** A file of the console. */
+  | { readonly status: number; readonly headers: Readonly<Record<string, string>>; readonly bytes: Buffer }
   /** Lines as they come, until the reader has gone. */
   | { readonly status: number; readonly contentType: string; readonly stream: (signal: AbortSignal) => AsyncIterable<string> };
 

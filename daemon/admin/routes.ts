@@ -5,6 +5,7 @@ import { SandboxError } from '../../client/protocol/errors.ts';
 import { SandboxId } from '../../client/protocol/names.ts';
 import type { Principal } from '../auth/principal.ts';
 import type { SessionPool } from '../session/pool.ts';
+import type { ConsoleFiles } from './console-files.ts';
 import { matchPath, readBody, type Route, type RouteAnswer } from './route.ts';
 
 export interface RoutesOptions {
@@ -12,17 +13,20 @@ export interface RoutesOptions {
   /** Empty: ready; otherwise what is not. */
   readonly notReady: () => Promise<readonly string[]>;
   readonly version: string;
+  readonly console?: ConsoleFiles | undefined;
   /** Those of other parts: audit, tokens. */
   readonly more?: readonly Route[];
 }
 
 export class Routes {
-  /** All but liveness, which alone needs no token. */
+  /** All but liveness and the console's own files, which need no token. */
   readonly table: readonly Route[];
   readonly #version: string;
+  readonly #console: ConsoleFiles | undefined;
 
   constructor(options: RoutesOptions) {
     this.#version = options.version;
+    this.#console = options.console;
     this.table = [...ownRoutes(options), ...(options.more ?? [])];
   }
 
@@ -30,6 +34,8 @@ export class Routes {
     const [path = '/', query = ''] = (request.url ?? '/').split('?', 2);
     const method = request.method === 'HEAD' ? 'GET' : (request.method ?? '');
     if (path === '/healthz' && method === 'GET') return { status: 200, body: { status: 'live', version: this.#version } };
+    const file = method === 'GET' ? this.#console?.answer(path, request.headers['if-none-match']) : undefined;
+    if (file) return file;
     if (principal === null)
       throw new SandboxError('UNAUTHENTICATED', `Cannot ${method === 'GET' ? 'read' : 'use'} ${path}: no token was sent`);
     const found = this.table.map((route) => ({ route, id: matchPath(route, path) })).filter(({ id }) => id !== null);
