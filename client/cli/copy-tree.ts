@@ -9,6 +9,9 @@ import type { SandboxFiles } from '../files.ts';
 
 const MAX_ENTRIES = 10_000;
 
+/** Told of every file, and of big ones while they are under way. */
+export type OnCopied = (copied: Readonly<Copied>) => void;
+
 export interface Copied {
   files: number;
   bytes: number;
@@ -16,7 +19,7 @@ export interface Copied {
   readonly skipped: string[];
 }
 
-export async function upload(source: string, files: SandboxFiles, target: string): Promise<Copied> {
+export async function upload(source: string, files: SandboxFiles, target: string, onCopied: OnCopied = () => undefined): Promise<Copied> {
   const copied: Copied = { files: 0, bytes: 0, skipped: [] };
   const isDirectory = (await stat(source)).isDirectory();
   const root = await intoDirectory(
@@ -26,7 +29,7 @@ export async function upload(source: string, files: SandboxFiles, target: string
     (...parts) => posix.join(...parts),
   );
   if (!isDirectory) {
-    await uploadFile(source, files, root, copied);
+    await uploadFile(source, files, root, copied, onCopied);
     return copied;
   }
   await files.mkdir(root);
@@ -34,7 +37,7 @@ export async function upload(source: string, files: SandboxFiles, target: string
     const from = join(entry.parentPath, entry.name);
     const to = posix.join(root, ...relative(source, from).split(sep));
     if (entry.isDirectory()) await files.mkdir(to);
-    else if (entry.isFile()) await uploadFile(from, files, to, copied);
+    else if (entry.isFile()) await uploadFile(from, files, to, copied, onCopied);
     else if (entry.isSymbolicLink()) await files.symlink(await readlink(from), to);
     else copied.skipped.push(from);
   }
@@ -42,13 +45,13 @@ export async function upload(source: string, files: SandboxFiles, target: string
 }
 
 /** Symlinks are skipped: where they would lead here is for the tenant to choose. */
-export async function download(files: SandboxFiles, source: string, target: string): Promise<Copied> {
+export async function download(files: SandboxFiles, source: string, target: string, onCopied: OnCopied = () => undefined): Promise<Copied> {
   const copied: Copied = { files: 0, bytes: 0, skipped: [] };
   const found = await files.stat(source);
   const name = posix.basename(posix.resolve('/', source)) || 'workspace';
   const root = await intoDirectory(target, name, async (path) => (await stat(path).catch(() => undefined))?.isDirectory() === true, join);
   if (found.kind === 'file') {
-    await downloadFile(files, source, root, found.mode, copied);
+    await downloadFile(files, source, root, found.mode, copied, onCopied);
     return copied;
   }
   if (found.kind !== 'directory')
@@ -62,27 +65,40 @@ export async function download(files: SandboxFiles, source: string, target: stri
   for (const entry of entries) {
     const to = join(root, ...partsBelow(entry.path));
     if (entry.kind === 'directory') await mkdir(to, { recursive: true });
-    else if (entry.kind === 'file') await downloadFile(files, posix.join(source, entry.path), to, entry.mode, copied);
+    else if (entry.kind === 'file') await downloadFile(files, posix.join(source, entry.path), to, entry.mode, copied, onCopied);
     else copied.skipped.push(entry.path);
   }
   return copied;
 }
 
-async function uploadFile(source: string, files: SandboxFiles, target: string, copied: Copied): Promise<void> {
+async function uploadFile(source: string, files: SandboxFiles, target: string, copied: Copied, onCopied: OnCopied): Promise<void> {
   const { mode } = await stat(source);
-  const { size } = await files.write(target, createReadStream(source, { highWaterMark: 256 * 1024 }) as AsyncIterable<Uint8Array>, {
-    mode: mode & 0o777,
-  });
+  const content = createReadStream(source, { highWaterMark: 256 * 1024 }) as AsyncIterable<Uint8Array>;
+  await files.write(target, counted(content, copied, onCopied), { mode: mode & 0o777 });
   copied.files += 1;
-  copied.bytes += size;
+  onCopied(copied);
 }
 
-async function downloadFile(files: SandboxFiles, source: string, target: string, mode: number, copied: Copied): Promise<void> {
+async function downloadFile(
+  files: SandboxFiles,
+  source: string,
+  target: string,
+  mode: number,
+  copied: Copied,
+  onCopied: OnCopied,
+): Promise<void> {
   await mkdir(dirname(target), { recursive: true });
-  const sink = createWriteStream(target, { mode: mode & 0o777 });
-  await pipeline(files.readStream(source), sink);
+  await pipeline(counted(files.readStream(source), copied, onCopied), createWriteStream(target, { mode: mode & 0o777 }));
   copied.files += 1;
-  copied.bytes += sink.bytesWritten;
+  onCopied(copied);
+}
+
+async function* counted(content: AsyncIterable<Uint8Array>, copied: Copied, onCopied: OnCopied): AsyncGenerator<Uint8Array> {
+  for await (const bytes of content) {
+    copied.bytes += bytes.byteLength;
+    onCopied(copied);
+    yield bytes;
+  }
 }
 
 /** As cp does: into a directory that exists, otherwise under the very name. */

@@ -5,8 +5,10 @@ import { ClientError } from '../errors.ts';
 import { act, printJson } from './act.ts';
 import type { CliContext } from './context.ts';
 import { download, upload, type Copied } from './copy-tree.ts';
+import { bytesText } from './byte-count.ts';
 import { escapeText } from './escape-text.ts';
 import { joinSession } from './join-session.ts';
+import { Progress } from './progress.ts';
 
 /** SESSION:PATH, or null for a path here; `./a:b` is a path here. */
 export function parseRemote(text: string): { readonly session: string; readonly path: string } | null {
@@ -23,10 +25,17 @@ export function addCpCommand(program: Command, context: CliContext): void {
     .action((src: string, dst: string) =>
       act(context, 1, async (cloister) => {
         const [from, to] = [parseRemote(src), parseRemote(dst)];
+        const progress = new Progress(context.err);
+        const tell = ({ files, bytes }: Readonly<Copied>): void => progress.tell(`${files} files, ${bytesText(bytes)}`);
         let copied: Copied;
-        if (from === null && to !== null) copied = await upload(src, (await joinSession(cloister, to.session)).files, to.path);
-        else if (from !== null && to === null) copied = await download((await joinSession(cloister, from.session)).files, from.path, dst);
-        else throw new ClientError('INVALID_ARGUMENT', 'Cannot copy: exactly one of SRC and DST must be SESSION:PATH');
+        try {
+          if (from === null && to !== null) copied = await upload(src, (await joinSession(cloister, to.session)).files, to.path, tell);
+          else if (from !== null && to === null)
+            copied = await download((await joinSession(cloister, from.session)).files, from.path, dst, tell);
+          else throw new ClientError('INVALID_ARGUMENT', 'Cannot copy: exactly one of SRC and DST must be SESSION:PATH');
+        } finally {
+          progress.end();
+        }
         for (const path of copied.skipped) context.err.write(`cloister: skipped ${escapeText(path)}: neither file nor directory\n`);
         if (context.json) printJson(context, copied);
         return 0;

@@ -4,7 +4,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { SandboxError } from '../../client/index.ts';
 import { act, printJson } from '../../client/cli/act.ts';
 import { type CliContext } from '../../client/cli/index.ts';
-import { formatTable } from '../../client/cli/table.ts';
+import { formatTable, tableOptionsOf } from '../../client/cli/table.ts';
 
 const ANSWERS = ['allow-once', 'allow-session', 'deny'] as const;
 type Answer = (typeof ANSWERS)[number];
@@ -24,6 +24,7 @@ export function addConfirmCommand(program: Command, context: CliContext): void {
             formatTable(
               ['ID', 'SESSION', 'TOOL', 'RULE', 'EXPIRES', 'WHAT'],
               waiting.map(({ id, session, tool, rule, expiresAt, summary }) => [id, session, tool, rule, expiresAt, summary]),
+              tableOptionsOf(context.out),
             ),
           );
         return 0;

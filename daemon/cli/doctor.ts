@@ -3,19 +3,23 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import type { CliContext } from '../../client/cli/index.ts';
-import type { Config } from '../config.ts';
+import { attack } from '../doctor/attack/attack.ts';
+import { type AttackReport, attackText } from '../doctor/attack/attack-report.ts';
+import { readKernelText } from '../doctor/attack/kernel-parts.ts';
+import { ATTACK_ROWS } from '../doctor/attack/rows.ts';
 import { examine, reportText } from '../doctor/doctor.ts';
-import type { DoctorSettings } from '../doctor/facts.ts';
 import { gatherFacts } from '../doctor/gather-facts.ts';
+import { doctorSettings } from '../doctor-settings.ts';
 import { loadConfig } from '../load-config.ts';
 import { systemClock } from '../observe/clock.ts';
-import { BUILT_IN_PROFILES } from '../policy/profiles.ts';
-import { auditKeyPathOf, auditPathOf } from '../state-dir.ts';
 import type { CliProcess } from './context.ts';
+import { connectLocally } from './local-daemon.ts';
 
 interface DoctorOptions {
   readonly stateDir?: string;
-  readonly config?: string;
+  readonly config?: string | undefined;
+  readonly attack?: boolean;
+  readonly runtime?: string;
 }
 
 export function addDoctorCommand(program: Command, cli: CliProcess, context: CliContext): void {
@@ -24,6 +28,8 @@ export function addDoctorCommand(program: Command, cli: CliProcess, context: Cli
     .description('the checklist before a launch: host, engine, state, configuration; exit 1 on any failure')
     .option('--state-dir <dir>', 'state directory of the daemon')
     .option('--config <file>', 'configuration file')
+    .option('--attack', 'also try to break out of a throw-away sandbox on this host')
+    .option('--runtime <name>', 'runtime of that sandbox')
     .action(async (options: DoctorOptions) => {
       const file = options.config ?? cli.env['CLOISTER_CONFIG'];
       const config = loadConfig({ file, env: cli.env, options: { stateDir: options.stateDir } });
@@ -38,41 +44,22 @@ export function addDoctorCommand(program: Command, cli: CliProcess, context: Cli
         clock: systemClock,
       });
       const report = examine(facts);
-      cli.out.write(context.json ? `${JSON.stringify(report)}\n` : reportText(report));
-      if (report.verdict === 'fail') context.exit(1);
+      if (!context.json) cli.out.write(reportText(report));
+      const attacked = options.attack === true ? await attackThisHost(cli, { ...options, config: file }) : null;
+      if (context.json) cli.out.write(`${JSON.stringify(attacked === null ? report : { ...report, attack: attacked })}\n`);
+      else if (attacked !== null) cli.out.write(`\n${attackText(attacked)}`);
+      if (report.verdict === 'fail' || (attacked?.counts.fail ?? 0) > 0) context.exit(1);
     });
 }
 
-export function doctorSettings(config: Config, configFile: string | null): DoctorSettings {
-  const { ceilings, engine, ports, workspace, pool } = config;
-  return {
-    stateDir: config.stateDir,
-    configFile,
-    auditFile: config.audit.file ?? auditPathOf(config.stateDir),
-    auditKeyFile: auditKeyPathOf(config.stateDir),
-    listen: config.listen,
-    hasTls: 'tls' in config && config.tls !== undefined,
-    portsListen: ports.listen,
-    portsScheme: ports.scheme,
-    portsDomain: ports.domain,
-    origins: config.origins,
-    engineRuntimes: engine.runtimes,
-    privateEngine: engine.private,
-    store: workspace.store,
-    quota: workspace.quota,
-    profiles: { ...BUILT_IN_PROFILES, ...config.profiles },
-    defaultProfile: config.defaults.profile,
-    images: config.images.allow,
-    allowPrivate: config.egress.allowPrivate,
-    ceilings: { perTenant: Object.keys(ceilings.perTenant).length, host: Object.keys(ceilings.host).length },
-    maxSessions: pool.maxSessions,
-    idleMs: pool.idleMs,
-    confirmTimeoutMs: config.permissions.confirmTimeoutMs,
-    rules: config.permissions.rules.map((rule) =>
-      'preset' in rule
-        ? { preset: rule.preset }
-        : { tool: rule.tool, action: rule.action, isNarrowed: rule.args !== undefined || rule.domain !== undefined },
-    ),
-    hasHardFloor: config.permissions.hardFloor,
-  };
+/** In a sandbox of the daemon that runs on the state directory, else of one that is started on it and ended again. */
+async function attackThisHost(cli: CliProcess, { stateDir, config, runtime }: DoctorOptions): Promise<AttackReport> {
+  const env = { ...cli.env, CLOISTER_CONFIG: config, ...(stateDir === undefined ? {} : { CLOISTER_STATE_DIR: stateDir }) };
+  const connection = await connectLocally({ ...cli, env }, { url: undefined, token: undefined });
+  try {
+    return await attack({ cloister: connection.cloister, rows: ATTACK_ROWS, kernel: await readKernelText(), arch: cli.arch, runtime });
+  } finally {
+    await connection.cloister.close();
+    await connection.stop();
+  }
 }

@@ -1,7 +1,7 @@
 // A connection without --url: to the daemon on the local state directory, or to one started for this command alone.
 // Only for whoever may read the signing key, which is root.
 
-import { Cloister } from '../../client/index.ts';
+import { Cloister, type ConnectOptions } from '../../client/index.ts';
 import { SandboxError } from '../../client/protocol/errors.ts';
 import { TenantName } from '../../client/protocol/names.ts';
 import { z } from 'zod';
@@ -26,14 +26,13 @@ export interface LocalConnection {
   stop(): Promise<void>;
 }
 
-export async function connectLocally(
-  cli: CliProcess,
-  given: { readonly url: string | undefined; readonly token: string | undefined },
-): Promise<LocalConnection> {
-  if (given.url !== undefined && given.token !== undefined) {
-    return { cloister: await Cloister.connect({ url: given.url, token: given.token }), stop: async () => undefined };
-  }
-  if (given.url !== undefined)
+type Given = { readonly url: string | undefined; readonly token: string | undefined } & Pick<ConnectOptions, 'onConfirm'>;
+
+export async function connectLocally(cli: CliProcess, given: Given): Promise<LocalConnection> {
+  const { url, token, onConfirm } = given;
+  if (url !== undefined && token !== undefined)
+    return { cloister: await Cloister.connect({ url, token, onConfirm }), stop: async () => undefined };
+  if (url !== undefined)
     throw new SandboxError('UNAUTHENTICATED', 'Cannot connect: no token was given', { hint: 'Pass --token or set CLOISTER_TOKEN.' });
   if (!cli.isRoot)
     throw new SandboxError('UNAUTHENTICATED', 'Cannot connect: no address was given', {
@@ -41,20 +40,20 @@ export async function connectLocally(
     });
   const config = loadConfig({ file: cli.env['CLOISTER_CONFIG'], env: cli.env, options: {} });
   await prepareStateDir(config.stateDir);
-  return (await isStateDirLocked(config.stateDir)) ? joinDaemon(config, given.token) : startPrivately(cli, config);
+  return (await isStateDirLocked(config.stateDir)) ? joinDaemon(config, given) : startPrivately(cli, config, given);
 }
 
-async function joinDaemon(config: Config, token: string | undefined): Promise<LocalConnection> {
+async function joinDaemon(config: Config, { token, onConfirm }: Given): Promise<LocalConnection> {
   const address = await readJsonFile(addressPathOf(config.stateDir), Address);
   if (address === undefined)
     throw new SandboxError('SHUTTING_DOWN', `Cannot connect: the daemon on ${config.stateDir} is starting or stopping`);
   return {
-    cloister: await Cloister.connect({ url: address.url, token: token ?? (await localToken(config)) }),
+    cloister: await Cloister.connect({ url: address.url, token: token ?? (await localToken(config)), onConfirm }),
     stop: async () => undefined,
   };
 }
 
-async function startPrivately(cli: CliProcess, config: Config): Promise<LocalConnection> {
+async function startPrivately(cli: CliProcess, config: Config, { onConfirm }: Given): Promise<LocalConnection> {
   // The state directory is the usual one, so named workspaces and the imported image are there the next time.
   const daemon = await startDaemon(
     { ...config, listen: '127.0.0.1:0' },
@@ -67,7 +66,7 @@ async function startPrivately(cli: CliProcess, config: Config): Promise<LocalCon
     },
   );
   try {
-    const cloister = await Cloister.connect({ url: daemon.url, token: await localToken(config) });
+    const cloister = await Cloister.connect({ url: daemon.url, token: await localToken(config), onConfirm });
     return { cloister, stop: () => daemon.stop('close') };
   } catch (error) {
     await daemon.stop('close');

@@ -1,7 +1,7 @@
 // The whole command line: global options, every verb, and what an error looks like.
 
 import { Command, CommanderError } from 'commander';
-import { ClientError, type Cloister, SandboxError } from '../../client/index.ts';
+import { ClientError, type Cloister, type ConnectOptions, SandboxError } from '../../client/index.ts';
 import { addClientCommands, type CliContext } from '../../client/cli/index.ts';
 import { ConfigError } from '../load-config.ts';
 import { SetupError } from '../setup/setup-error.ts';
@@ -10,12 +10,17 @@ import { connectLocally, type LocalConnection } from './local-daemon.ts';
 import { addAuditCommand } from './audit.ts';
 import { addConfigCommand } from './config.ts';
 import { addConfirmCommand } from './confirm.ts';
+import { addMcpCommand } from './mcp.ts';
 import { addPolicyCheckCommand } from './policy-check.ts';
 import { addPolicyExplainCommand } from './policy-explain.ts';
+import { addCompletionCommand } from './completion.ts';
 import { addDoctorCommand } from './doctor.ts';
+import { addInspectCommand } from './inspect.ts';
+import { addLogsCommand } from './logs.ts';
 import { addServeCommand } from './serve.ts';
 import { addSetupCommand } from './setup.ts';
 import { addTokenCommand } from './token.ts';
+import { addTopCommand } from './top.ts';
 
 interface GlobalOptions {
   readonly url?: string;
@@ -35,13 +40,15 @@ export async function runCli(args: readonly string[], cli: CliProcess): Promise<
     .description('runs untrusted commands for AI agents in confined containers')
     .version(cli.version)
     .enablePositionalOptions()
+    .showHelpAfterError('(--help behind a verb says what it takes)')
     .exitOverride()
     .configureOutput({ writeOut: (text) => void cli.out.write(text), writeErr: (text) => void cli.err.write(text) });
 
-  const connect = async (): Promise<Cloister> => {
+  const connect = async (more: Pick<ConnectOptions, 'onConfirm'> = {}): Promise<Cloister> => {
     const connection = await connectLocally(cli, {
       url: given.url ?? cli.env['CLOISTER_URL'],
       token: given.token ?? cli.env['CLOISTER_TOKEN'],
+      ...more,
     });
     opened.push(connection);
     return connection.cloister;
@@ -68,7 +75,12 @@ export async function runCli(args: readonly string[], cli: CliProcess): Promise<
   addPolicyCheckCommand(policyCommand(program), cli, context);
   addConfigCommand(program, cli, context);
   addConfirmCommand(program, context);
+  addMcpCommand(program, cli, context);
   addClientCommands(program, context);
+  addTopCommand(program, cli, context);
+  addInspectCommand(program, cli, context);
+  addLogsCommand(program, cli, context);
+  addCompletionCommand(program, context);
   addGlobalOptions(program);
   program.hook('preAction', (_program, verb) => {
     given = verb.optsWithGlobals<GlobalOptions>();

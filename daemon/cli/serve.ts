@@ -52,7 +52,7 @@ export function addServeCommand(program: Command, cli: CliProcess): void {
       );
       if (options.guide === true) {
         cli.err.write(
-          `Cloister listens on ${daemon.url}\nA token:  npx cloister token create --tenant acme --state-dir ${daemon.stateDir}\nStop it with Ctrl-C.\n`,
+          `Cloister listens on ${daemon.url}\nIts console:  ${daemon.http}/ (a token made with --role operator sees everything)\nA token:  npx cloister token create --tenant acme --state-dir ${daemon.stateDir}\nStop it with Ctrl-C.\n`,
         );
       }
       const signal = await new Promise<string>((resolve) => cli.onSignal(resolve));

@@ -45,7 +45,7 @@ export class AuditLog {
   readonly path: string;
   readonly #options: AuditLogOptions;
   readonly #head: AuditHeadFile;
-  readonly #listeners = new Set<() => void>();
+  readonly #listeners = new Set<(entry: AuditEntry) => void>();
   readonly #waiting: { readonly at: string; readonly entry: AuditEntry }[] = [];
   #fd: number;
   #size: number;
@@ -130,7 +130,7 @@ export class AuditLog {
   }
 
   /** Calls back after every record; the result takes the listener off. */
-  onAppend(listener: () => void): () => void {
+  onAppend(listener: (entry: AuditEntry) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
@@ -167,7 +167,11 @@ export class AuditLog {
     const { sandboxId } = entry;
     const known = typeof sandboxId === 'string' ? this.#options.identify?.(sandboxId, entry.kind) : undefined;
     const seq = this.#end.seq + 1;
-    const text = maskCredentials(JSON.stringify({ seq, at, ...entry, ...missing(entry, known), prev: this.#end.hash }));
+    const record: Record<string, unknown> = { seq, at, ...entry };
+    // What is known and the entry does not say itself.
+    for (const name in known) if (record[name] === undefined) record[name] = known[name];
+    record['prev'] = this.#end.hash;
+    const text = maskCredentials(JSON.stringify(record));
     const hash = hashOf(text);
     const line = Buffer.from(`${text.slice(0, -1)},"hash":"${hash}"}\n`);
     if (line.length > MAX_LINE_BYTES) return this.#write(at, shortened(entry));
@@ -177,7 +181,7 @@ export class AuditLog {
     this.#end = { seq, hash };
     if (this.#options.fsync === 'always') fdatasyncSync(this.#fd);
     this.#commitLater();
-    for (const listener of this.#listeners) listener();
+    for (const listener of this.#listeners) listener(entry);
   }
 
   #rotate(nextSeq: number): void {
@@ -205,12 +209,6 @@ export class AuditLog {
       await new Promise<void>((resolve, reject) => fdatasync(this.#fd, (error) => (error === null ? resolve() : reject(error))));
     await this.#head.write({ seq, hash, at, isClosed });
   }
-}
-
-/** What is known and the entry does not say itself. */
-function missing(entry: AuditEntry, known: Readonly<Record<string, unknown>> | undefined): Record<string, unknown> {
-  if (known === undefined) return {};
-  return Object.fromEntries(Object.entries(known).filter(([name]) => entry[name] === undefined));
 }
 
 /** A record that is too long for a line says so, and what it is about. */
