@@ -21,7 +21,15 @@ const HOMES = {
   'tar-fs': ['daemon/workspace/archive\\.ts', 'daemon/container/image/'],
   ws: ['daemon/gateway/', 'client/transport\\.ts'],
   commander: ['daemon/main\\.ts', 'daemon/cli/', 'client/cli/'],
+  '@modelcontextprotocol/server': ['daemon/mcp/', 'daemon/cli/mcp\\.ts'],
   jose: ['daemon/auth/'],
+  ai: ['client/adapters/ai/'],
+  'bash-tool': ['client/adapters/ai/'],
+  '@anthropic-ai/sdk': ['client/adapters/anthropic/'],
+  '@openai/agents': ['client/adapters/openai-agents/'],
+  deepagents: ['client/adapters/deepagents/'],
+  '@computesdk/provider': ['client/adapters/computesdk/'],
+  '@mastra/core': ['client/adapters/mastra/'],
   'ipaddr.js': ['daemon/egress/', 'daemon/policy/', 'daemon/auth/', 'daemon/gateway/'],
 };
 
@@ -67,10 +75,26 @@ export default {
     },
     {
       name: 'daemon-knows-only-the-protocol',
-      comment: 'Of the client the daemon knows the protocol; its command line is also a client.',
+      comment: 'Of the client the daemon knows the protocol; its command line and its MCP server are also clients.',
       severity: 'error',
-      from: { path: '^daemon/', pathNot: ['^daemon/main\\.ts$', '^daemon/cli/'] },
+      from: {
+        path: '^daemon/',
+        pathNot: ['^daemon/main\\.ts$', '^daemon/cli/', '^daemon/(mcp/|open-mcp\\.ts$|testing/mock-daemon\\.ts$)'],
+      },
       to: { path: '^client/', pathNot: '^client/protocol/' },
+    },
+    {
+      name: 'console-knows-only-the-protocol',
+      comment: 'The console runs in a browser: of this repository it knows the types of the protocol and how a frame is written.',
+      severity: 'error',
+      from: { path: '^console/' },
+      to: { path: '^(client|daemon|test|seccomp|examples)/', pathNot: '^client/protocol/frames\\.ts$', dependencyTypesNot: ['type-only'] },
+    },
+    {
+      name: 'nobody-knows-the-console',
+      severity: 'error',
+      from: { pathNot: ['^console/', '^test/'] },
+      to: { path: '^console/' },
     },
     {
       name: 'library-knows-no-cli',
@@ -80,9 +104,9 @@ export default {
     },
     {
       name: 'testing-is-below-gateway',
-      comment: 'Fakes stand in for what is below the gateway.',
+      comment: 'Fakes stand in for what is below the gateway; the daemon of cloister/testing is a composition root of its own.',
       severity: 'error',
-      from: { path: '^daemon/testing/' },
+      from: { path: '^daemon/testing/', pathNot: '^daemon/testing/(index|mock-daemon)\\.ts$' },
       to: { path: start(ORDER.slice(0, 3).flat()) },
     },
     {
@@ -109,7 +133,8 @@ export default {
     {
       name: 'no-dev-dependency-in-the-product',
       severity: 'error',
-      from: { path: '^(client|daemon)/', pathNot: '^daemon/testing/' },
+      // An adapter's framework is its user's: an optional peer, known in its home alone.
+      from: { path: '^(client|daemon)/', pathNot: '^(daemon/testing|client/adapters)/' },
       to: { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'], dependencyTypesNot: ['type-only'] },
     },
     { name: 'no-deprecated-node', severity: 'error', from: {}, to: { dependencyTypes: ['deprecated'] } },
@@ -122,7 +147,7 @@ export default {
     enhancedResolveOptions: {
       exportsFields: ['exports'],
       conditionNames: ['import', 'types', 'node', 'default'],
-      extensions: ['.ts', '.d.ts', '.js'],
+      extensions: ['.ts', '.tsx', '.d.ts', '.js'],
     },
   },
 };

@@ -25,6 +25,11 @@ export default defineConfig({
       { extends: true, test: { name: 'unit', include: ['test/unit/**/*.test.ts'], sequence: { groupOrder: 0 } } },
       onEngine('docker', 1),
       onEngine('attack', 2),
+      // On an engine of its own: it stops it.
+      {
+        extends: true,
+        test: { name: 'load', include: ['test/load/**/*.test.ts'], fileParallelism: false, sequence: { groupOrder: 3 } },
+      },
     ],
   },
 });

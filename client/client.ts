@@ -11,7 +11,6 @@ import type {
   EgressDecision,
   PolicyExplain,
   EventEnvelope,
-  OpenResult,
   Params,
   Role,
   SandboxInfo,
@@ -32,6 +31,8 @@ export interface ConnectOptions {
   /** Milliseconds one attempt to connect may take; default 10,000. */
   readonly connectTimeoutMs?: number | undefined;
   readonly reconnect?: ReconnectOptions | undefined;
+  /** W3C trace context of every call that says none of its own. */
+  readonly traceparent?: string | undefined;
   /** Asked before something a rule wants confirmed, in sandboxes this client controls; without it, or if it throws, the answer is no. */
   readonly onConfirm?: ((request: ConfirmRequest) => Promise<Exclude<ConfirmAnswer, 'nobody'>>) | undefined;
   /** Told of every egress decision in sandboxes this client controls, as it is made; what happens while no socket is up is only in the results. */
@@ -53,7 +54,7 @@ export type ListSandboxesOptions = Readonly<Params<'list'>>;
 interface Opened {
   readonly sandbox: Sandbox;
   readonly lease: SandboxLease;
-  /** How to join it again: as it is, whoever holds it by then. */
+  /** How to join it again: as it is, and no other in its place. */
   readonly again: OpenOptions;
 }
 
@@ -89,6 +90,7 @@ export class Cloister {
         token: options.token,
         clientId: randomBytes(24).toString('base64url'),
         disconnectGraceMs: options.disconnectGraceMs ?? 30_000,
+        traceparent: options.traceparent,
         handshakeTimeoutMs: options.connectTimeoutMs ?? 10_000,
         backoff: { minDelayMs: reconnect?.minDelayMs ?? 100, maxDelayMs: reconnect?.maxDelayMs ?? 5_000 },
         giveUpAfterMs: reconnect?.giveUpAfterMs ?? RESUME_MS,
@@ -144,7 +146,11 @@ export class Cloister {
       release: () => this.#opened.delete(key),
     };
     const sandbox = new Sandbox(lease, result);
-    this.#opened.set(key, { sandbox, lease, again: { session: options.session, tenant: options.tenant, role: options.role } });
+    this.#opened.set(key, {
+      sandbox,
+      lease,
+      again: { session: options.session, sandbox: result.id, tenant: options.tenant, role: options.role },
+    });
     return sandbox;
   }
 
@@ -195,24 +201,15 @@ export class Cloister {
     await Promise.all([...this.#opened.values()].map((opened) => this.#reopenOne(opened)));
   }
 
-  async #reopenOne({ sandbox, lease, again }: Opened): Promise<void> {
-    let result: OpenResult;
+  async #reopenOne({ sandbox, again }: Opened): Promise<void> {
     try {
-      result = await this.#connection.call('open', again, true);
+      await this.#connection.call('open', again, true);
     } catch (error) {
       // The new socket is gone as well: the next one tries again.
       if (!(error instanceof SandboxError)) throw error;
       if (error.retry === 'later' && error.code !== 'SESSION_BUSY') throw error;
       this.#lose(sandbox.id, error);
-      return;
     }
-    if (result.id === sandbox.id || lease.failure !== undefined) return;
-    // The sandbox ended meanwhile and this call made another one, which nobody asked for.
-    if (result.created) void this.#connection.call('close', { sandbox: result.id, workspace: 'keep' }).catch(() => undefined);
-    this.#lose(
-      sandbox.id,
-      new SandboxError('SESSION_EXPIRED', `Cannot go on in sandbox ${sandbox.id}: it ended while the connection was lost`),
-    );
   }
 
   #onEvent(event: EventEnvelope): void {

@@ -32,6 +32,7 @@ export interface ConnectionOptions {
   /** 22 to 64 characters of base64url, unguessable: who comes back after a lost socket. */
   readonly clientId: string;
   readonly disconnectGraceMs: number;
+  readonly traceparent?: string | undefined;
   readonly handshakeTimeoutMs: number;
   readonly backoff: Backoff;
   /** Milliseconds after which attempts to reconnect end. */
@@ -115,7 +116,7 @@ export class Connection {
   }
 
   sendData(stream: number, flags: number, offset: number, payload: Uint8Array): void {
-    this.#transport?.send(encodeFrame(FRAME_KIND.data, flags, stream, offset, payload));
+    this.#transport?.sendData(flags, stream, offset, payload);
   }
 
   sendCredit(stream: number, offset: number): void {
@@ -140,7 +141,7 @@ export class Connection {
   }
 
   async #establish(signal: AbortSignal): Promise<void> {
-    const { url, token, handshakeTimeoutMs, clientId, disconnectGraceMs } = this.#options;
+    const { url, token, handshakeTimeoutMs, clientId, disconnectGraceMs, traceparent } = this.#options;
     const socket: { transport?: Transport } = {};
     const transport = await Transport.dial({
       url,
@@ -162,7 +163,7 @@ export class Connection {
     this.#transport = transport;
     // Until the greeting says how often the daemon is heard, the handshake's patience holds.
     this.#watch(handshakeTimeoutMs / 3, transport);
-    this.#hello = await this.call('hello', { protocol: PROTOCOL_VERSION, clientId, disconnectGraceMs }, true);
+    this.#hello = await this.call('hello', { protocol: PROTOCOL_VERSION, clientId, disconnectGraceMs, traceparent }, true);
     this.#watch(this.#hello.heartbeatMs, transport);
     if (this.#hasResumed) await this.#options.onResume();
     this.#hasResumed = true;

@@ -45,6 +45,8 @@ export interface ExecOptions extends ReadOptions {
   /** The id of the command; the same id with the same request never starts it twice. */
   readonly id?: string | undefined;
   readonly labels?: Readonly<Record<string, string>> | undefined;
+  /** W3C trace context that the command belongs to; on its record, and the parent of its span. */
+  readonly traceparent?: string | undefined;
 }
 
 export interface AttachOptions extends ReadOptions {
@@ -74,6 +76,7 @@ export function startParams(
     checkpoint: options.checkpoint,
     pty: options.pty,
     labels: options.labels,
+    traceparent: options.traceparent,
   };
 }
 

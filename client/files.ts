@@ -193,7 +193,7 @@ export class SandboxFiles {
     await this.#call('files.mkdir', { ...options, sandbox: this.#sandbox, path });
   }
 
-  /** Removes a file, or a directory: an empty one, or any with `recursive`; says how many entries. `force`: nothing there is fine. */
+  /** Removes a file, or with `recursive` a directory, even an empty one; says how many entries. `force`: nothing there is fine. */
   async remove(path: string, options: RemoveOptions = {}): Promise<{ readonly removed: number }> {
     return await this.#call('files.remove', { ...options, sandbox: this.#sandbox, path });
   }

@@ -62,6 +62,7 @@ export class Sandbox {
   readonly #host: ExecutionHost;
   readonly #idPrefix = randomBytes(9).toString('base64url');
   #lastExec = 0;
+  #isDeleted = false;
 
   /** Made by Cloister.open. */
   constructor(lease: SandboxLease, opened: OpenResult) {
@@ -186,16 +187,24 @@ export class Sandbox {
     return await this.#lease.connection.call('resume', { sandbox: this.id });
   }
 
-  /** Ends the sandbox and everything in it; a second call does nothing. Its commands end `killed`. */
+  /**
+   * Ends the sandbox and everything in it; a second call does nothing. Its commands end `killed`. A workspace that was to be
+   * deleted is kept where the sandbox had ended before: SESSION_EXPIRED, SANDBOX_FAILED or NOT_FOUND then; open it again to close it.
+   */
   async close(options: CloseOptions = {}): Promise<void> {
-    if (this.#lease.failure !== undefined) return;
+    const isDeleting = options.workspace === 'delete' && !this.#isDeleted;
+    if (this.#lease.failure !== undefined) {
+      // Gone already, and that is what was asked for; its workspace was kept.
+      if (isDeleting) throw this.#lease.failure;
+      return;
+    }
     this.#lease.failure = new SandboxError('SESSION_EXPIRED', `Cannot use sandbox ${this.id}: it was closed here`);
     this.#lease.release();
     try {
       await this.#lease.connection.call('close', { sandbox: this.id, workspace: options.workspace });
+      this.#isDeleted = isDeleting;
     } catch (error) {
-      // Gone already: what was asked for is so.
-      if (!SandboxError.is(error, 'NOT_FOUND') && !SandboxError.is(error, 'SESSION_EXPIRED')) throw error;
+      if (isDeleting || (!SandboxError.is(error, 'NOT_FOUND') && !SandboxError.is(error, 'SESSION_EXPIRED'))) throw error;
     }
   }
 

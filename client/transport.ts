@@ -2,13 +2,19 @@
 // Knows nothing of requests, streams or reconnecting.
 
 import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 import { WebSocket } from 'ws';
 import { z } from 'zod';
 import { dialSocket, type SocketTarget } from './dial-socket.ts';
 import { ClientError, SandboxError, type ErrorCode } from './errors.ts';
-import { ERROR_CODES, MAX_MESSAGE_BYTES, SUBPROTOCOL } from './protocol/index.ts';
+import { FramePool } from './protocol/frame-pool.ts';
+import { ERROR_CODES, FRAME_HEADER_BYTES, FRAME_KIND, MAX_MESSAGE_BYTES, SUBPROTOCOL, writeFrameHeader } from './protocol/index.ts';
 
 const MAX_REFUSAL_BYTES = 64 * 1024;
+/** Larger frames are not kept for the next one. */
+const POOLED_FRAME_BYTES = 64 * 1024;
+/** Smaller messages are copied: whoever keeps one must not keep the block that it was read into. */
+const MIN_VIEW_BYTES = 8 * 1024;
 
 export interface TransportHandlers {
   readonly onText: (text: string) => void;
@@ -41,9 +47,15 @@ const REFUSALS: Readonly<Record<number, ErrorCode>> = {
 
 export class Transport {
   readonly #socket: WebSocket;
+  /** The stream below it; null with TLS. */
+  readonly #stream: Socket | null;
+  readonly #frames = new FramePool(POOLED_FRAME_BYTES);
+  #isBatching = false;
 
-  private constructor(socket: WebSocket) {
+  private constructor(socket: WebSocket, stream: Socket | null) {
     this.#socket = socket;
+    this.#stream = stream;
+    socket.on('ping', () => this.#frames.rest());
   }
 
   /** Resolves when the socket is open; rejects with what the daemon or the network said. */
@@ -55,12 +67,13 @@ export class Transport {
         return;
       }
       const { address, target } = endpoint(options.url);
+      let stream: Socket | null = null;
       const socket = new WebSocket(address, SUBPROTOCOL, {
         headers: { authorization: `Bearer ${options.token}` },
         maxPayload: MAX_MESSAGE_BYTES,
         perMessageDeflate: false,
         handshakeTimeout: options.timeoutMs,
-        ...(target === null ? {} : { createConnection: () => dialSocket(target) }),
+        ...(target === null ? {} : { createConnection: () => (stream = dialSocket(target)) }),
         // Safe because: a mask keeps scripts in browsers from writing what a cache on the way takes for HTTP; here the program
         // itself owns the socket. Masking and unmasking would cost more than all else that is done with an upload.
         generateMask: (mask) => mask.fill(0),
@@ -74,11 +87,11 @@ export class Transport {
       socket.on('open', () => {
         isOpen = true;
         signal.removeEventListener('abort', abort);
-        resolve(new Transport(socket));
+        resolve(new Transport(socket, stream));
       });
       socket.on('message', (data: Buffer, isBinary) => {
         handlers.onAlive();
-        if (isBinary) handlers.onBytes(data);
+        if (isBinary) handlers.onBytes(data.byteLength < MIN_VIEW_BYTES ? Buffer.from(data) : data);
         else handlers.onText(data.toString());
       });
       socket.on('ping', handlers.onAlive);
@@ -100,7 +113,29 @@ export class Transport {
   }
 
   send(message: string | Uint8Array): void {
+    this.#batch();
     this.#socket.send(message);
+  }
+
+  /** A data frame; the payload is copied. */
+  sendData(flags: number, stream: number, offset: number, payload: Uint8Array): void {
+    const frame = this.#frames.take(FRAME_HEADER_BYTES + payload.byteLength);
+    writeFrameHeader(frame, FRAME_KIND.data, flags, stream, offset);
+    frame.set(payload, FRAME_HEADER_BYTES);
+    this.#batch();
+    this.#socket.send(frame, () => this.#frames.giveBack(frame));
+  }
+
+  /** What is sent by one piece of code goes as one write: a request and the data after it wake the daemon once. */
+  #batch(): void {
+    const stream = this.#stream;
+    if (stream === null || this.#isBatching) return;
+    this.#isBatching = true;
+    stream.cork();
+    queueMicrotask(() => {
+      this.#isBatching = false;
+      stream.uncork();
+    });
   }
 
   close(code: number): void {

@@ -10,11 +10,21 @@ import type { AuditLog } from './observe/audit-log.ts';
 import type { Log } from './observe/log.ts';
 import type { GrantedPermissions } from './policy/permission-policy.ts';
 import { grantPermissions } from './policy/permission-policy.ts';
-import { BUILT_IN_PROFILES } from './policy/profiles.ts';
+import { BUILT_IN_PROFILES, type Profile } from './policy/profiles.ts';
 import { recordAnyway } from './session/record-anyway.ts';
 
 /** What sessions are granted from; everything else is what the daemon was started with. */
-const LIVE = ['permissions', 'profiles', 'images', 'defaults'] as const;
+const LIVE = [
+  'permissions',
+  'profiles',
+  'images',
+  'defaults',
+  'ceilings.perSandbox',
+  'egress.blocklistExtra',
+  'egress.allowPrivate',
+] as const;
+/** Keys whose parts change on their own. */
+const IN_PARTS = ['ceilings', 'egress'] as const;
 
 export interface ConfigChange {
   /** Keys whose values differ now. */
@@ -29,6 +39,8 @@ export interface ConfigInForceOptions {
   readonly load?: (() => Config) | undefined;
   /** Throws what a configuration could not hold for. */
   readonly verify: (config: Config) => void;
+  /** Another one holds: what runs has to follow. */
+  readonly onChange?: ((now: Config) => void) | undefined;
   readonly audit: AuditLog;
   readonly log: Log;
 }
@@ -53,14 +65,16 @@ export class ConfigInForce {
   permissionsOf(name: string): GrantedPermissions | null {
     const known = this.#permissions.get(name);
     if (known !== undefined) return known;
-    const profile = Object.hasOwn(BUILT_IN_PROFILES, name)
-      ? BUILT_IN_PROFILES[name]
-      : Object.hasOwn(this.#now.profiles, name)
-        ? this.#now.profiles[name]
-        : undefined;
-    const granted = profile === undefined ? null : grantPermissions(undefined, { name, profile }, this.#now.permissions);
+    const profile = this.profileOf(name);
+    const granted = profile === null ? null : grantPermissions(undefined, { name, profile }, this.#now.permissions);
     this.#permissions.set(name, granted);
     return granted;
+  }
+
+  /** null: there is none of this name. */
+  profileOf(name: string): Profile | null {
+    const table = [BUILT_IN_PROFILES, this.#now.profiles].find((profiles) => Object.hasOwn(profiles, name));
+    return table?.[name] ?? null;
   }
 
   print(): { readonly config: Record<string, unknown>; readonly sha256: string; readonly canRevert: boolean } {
@@ -104,23 +118,23 @@ export class ConfigInForce {
       this.#former = this.#now;
       this.#now = next;
       this.#permissions = new Map();
+      this.#options.onChange?.(next);
     }
     return change;
   }
 }
 
-const isLive = (key: string): boolean => key === 'ceilings.perSandbox' || LIVE.some((live) => key === live);
+const isLive = (key: string): boolean => LIVE.some((live) => key === live);
 
-/** Top-level keys, and the parts of `ceilings`, that differ. */
+/** Keys, and the parts of some, that differ. */
 function differing(a: Config, b: Config): string[] {
   const keys = (Object.keys({ ...a, ...b }) as (keyof Config)[]).filter((key) => JSON.stringify(a[key]) !== JSON.stringify(b[key]));
-  return keys.flatMap((key) =>
-    key === 'ceilings'
-      ? (Object.keys(a.ceilings) as (keyof Config['ceilings'])[])
-          .filter((part) => JSON.stringify(a.ceilings[part]) !== JSON.stringify(b.ceilings[part]))
-          .map((part) => `ceilings.${part}`)
-      : [key],
-  );
+  return keys.flatMap((key) => {
+    if (!IN_PARTS.some((divided) => divided === key)) return [key];
+    const [former, next] = [a[key], b[key]] as [Record<string, unknown>, Record<string, unknown>];
+    const parts = Object.keys({ ...former, ...next }).filter((part) => JSON.stringify(former[part]) !== JSON.stringify(next[part]));
+    return parts.map((part) => `${key}.${part}`);
+  });
 }
 
 const sha256 = (config: Config): string => createHash('sha256').update(JSON.stringify(config)).digest('hex');

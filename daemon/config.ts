@@ -223,10 +223,28 @@ export const Config = z
         jwks: z.array(ExternalIssuer).max(16).default([]),
       })
       .prefault({}),
+    mcp: z
+      .strictObject({
+        /** MCP sessions over HTTP at once, of one tenant a fifth of them; 0: there is no /mcp. */
+        maxSessions: z.int().min(0).max(10_000).default(500),
+        /** How long one is kept without a request; then its sandbox is closed. */
+        idleMs: z.int().min(1000).max(86_400_000).default(1_800_000),
+      })
+      .prefault({}),
     log: z
       .strictObject({
         /** Least severe log lines that are written to stderr. */
         level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
+      })
+      .prefault({}),
+    telemetry: z
+      .strictObject({
+        /** Where traces go over OTLP (HTTP), for example http://127.0.0.1:4318/v1/traces; without it there are none. */
+        otlpUrl: z.url({ protocol: /^https?$/, error: 'must be an address of http or https' }).optional(),
+        /** Serves /metrics without a token on an address of its own. */
+        metricsListen: Listen.optional(),
+        /** Values of the label `channel` that figures are split by; all others count as one. */
+        channels: z.array(z.string().min(1).max(64)).max(8).default(['stable', 'canary']),
       })
       .prefault({}),
     /** Browser origins that may connect besides the daemon's own. */

@@ -3,6 +3,8 @@
 import { rm } from 'node:fs/promises';
 import { Routes } from './admin/routes.ts';
 import { openAuth } from './open-auth.ts';
+import { openConsole } from './open-console.ts';
+import { openMcp } from './open-mcp.ts';
 import { openRoutes } from './open-routes.ts';
 import { openAudit } from './open-audit.ts';
 import { loadSigningKeys } from './auth/signing-keys.ts';
@@ -10,6 +12,7 @@ import type { Config } from './config.ts';
 import { openEngine } from './container/open-engine.ts';
 import type { Configuration } from './gateway/configuration.ts';
 import { createDispatch } from './gateway/handlers.ts';
+import { observedDispatch } from './gateway/observed-dispatch.ts';
 import { previewKey } from './gateway/ports/preview-pass.ts';
 import { PreviewServer } from './gateway/ports/preview-server.ts';
 import { RefusalRecord } from './gateway/refusal-record.ts';
@@ -23,6 +26,7 @@ import { SecretStore } from './secrets/secret-store.ts';
 import { lockStateDir } from './observe/state-lock.ts';
 import { explainWith } from './open-egress.ts';
 import { openSessions } from './open-sessions.ts';
+import { openTelemetry } from './open-telemetry.ts';
 import { ClientRegistry } from './session/client-registry.ts';
 import { recordAnyway } from './session/record-anyway.ts';
 import { SandboxRecords } from './session/sandbox-record.ts';
@@ -145,7 +149,7 @@ export async function startDaemon(config: Config, environment: DaemonEnvironment
     const auth = await openAuth(config, stateDir, clock);
     const verify = (token: string) => auth.authenticator.verify(token);
     const receiptKeys = await loadSigningKeys(receiptKeyPathOf(stateDir));
-    const { pool, confirmations, egress, configuration, permissions } = openSessions({
+    const sessions = openSessions({
       config,
       loadConfig: environment.loadConfig,
       stateDir,
@@ -165,6 +169,12 @@ export async function startDaemon(config: Config, environment: DaemonEnvironment
       clock,
       log,
     });
+    const { pool, confirmations, spares, egress, configuration, permissions } = sessions;
+    const telemetry = await openTelemetry({
+      ...{ config, stateDir, version, instanceId, engine, audit, sessions, clock, log },
+      connections: () => gateway.connections(),
+      undo: (step) => undo.push(step),
+    });
     const clients = new ClientRegistry({ clock });
     const previews = new PreviewServer({
       ...splitAddress(config.ports.listen),
@@ -177,16 +187,25 @@ export async function startDaemon(config: Config, environment: DaemonEnvironment
       log,
     });
     const refusals = new RefusalRecord({ append: (entry) => recordAnyway({ audit, log }, entry), clock });
+    const facts = { engine: engine.info.serverVersion, store: store.kind, instance: instanceId };
+    const console = await openConsole({ ...environment, config, pool, spares, workspaces, audit, facts, clock });
+    undo.push(() => console.stop());
     const routes = new Routes({
       pool,
       version,
+      console: console.files,
       notReady: () =>
         engine.driver.ping().then(
           () => [],
           (error: unknown) => [String(error)],
         ),
-      more: openRoutes({ ...auth, audit, clock, confirmations, configuration, onRevoked: () => auth.closeRevoked(gateway.connections()) }),
+      more: [
+        ...openRoutes({ ...auth, audit, clock, confirmations, configuration, onRevoked: () => auth.closeRevoked(gateway.connections()) }),
+        ...console.routes,
+        ...telemetry.routes,
+      ],
     });
+    const mcp = openMcp({ config, version, clock, log });
     const { host, port } = splitAddress(config.listen);
     const gateway = new Gateway({
       host,
@@ -198,25 +217,28 @@ export async function startDaemon(config: Config, environment: DaemonEnvironment
       heartbeatMs: HEARTBEAT_MS,
       maxConnections: MAX_CONNECTIONS,
       verify,
-      dispatch: createDispatch({
-        explainEgress: explainWith(egress, config),
-        pool,
-        clients,
-        audit,
-        workspaces,
-        secrets,
-        usage: new UsageBook(),
-        previews,
-        confirmations,
-        configuration,
-        permissions,
-        clock,
-        log,
-        version,
-        heartbeatMs: HEARTBEAT_MS,
-        receiptKey: receiptKeys.publicKey.export({ type: 'spki', format: 'pem' }).toString(),
-      }),
-      route: (request, principal) => routes.answer(request, principal),
+      dispatch: observedDispatch(
+        createDispatch({
+          explainEgress: explainWith(egress, config),
+          pool,
+          clients,
+          audit,
+          workspaces,
+          secrets,
+          usage: new UsageBook(),
+          previews,
+          confirmations,
+          configuration,
+          permissions,
+          clock,
+          log,
+          version,
+          heartbeatMs: HEARTBEAT_MS,
+          receiptKey: receiptKeys.publicKey.export({ type: 'spki', format: 'pem' }).toString(),
+        }),
+        telemetry,
+      ),
+      route: (request, principal) => mcp.answer(request, principal) ?? routes.answer(request, principal),
       onRefused: (refused) => refusals.add(refused),
       onDisconnected: (connection) => {
         const { client } = connection;
@@ -228,6 +250,7 @@ export async function startDaemon(config: Config, environment: DaemonEnvironment
     });
     undo.push(async (onExit) => {
       await pool.drain(onExit, onExit === 'close' && config.drainMs > 0 ? config.drainMs : 0);
+      await mcp.close();
       await gateway.close();
     });
     undo.push(() => previews.close());

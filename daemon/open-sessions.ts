@@ -57,6 +57,8 @@ interface SessionParts {
 export interface OpenedSessions {
   readonly pool: SessionPool;
   readonly confirmations: Confirmations;
+  /** Spares that wait, and as many as are wanted. */
+  readonly spares: () => { readonly free: number; readonly wanted: number };
   readonly egress: EgressProcess;
   readonly configuration: ConfigInForce;
   readonly permissions: { readonly gate: PermissionGate; readonly denied: DeniedExecs };
@@ -68,6 +70,7 @@ export function openSessions(options: SessionParts): OpenedSessions {
     initial: config,
     load: options.loadConfig,
     verify: (next) => void spareTargets(next.pool.warm, sourceOf(next)),
+    onChange: (now) => egress.setOperator(now.egress),
     audit,
     log,
   });
@@ -81,7 +84,7 @@ export function openSessions(options: SessionParts): OpenedSessions {
       return connection?.client?.id ?? false;
     },
   });
-  const egress = openEgress(config, clock, log);
+  const egress = openEgress(config, configuration, clock, log);
   options.undo(() => egress.stop());
   const kernelLog = KernelLog.open();
   options.undo(() => kernelLog?.close());
@@ -153,5 +156,5 @@ export function openSessions(options: SessionParts): OpenedSessions {
       connectionOf(former)?.sendEvent({ event: 'session.leaseLost', sandbox: session.id });
     },
   });
-  return { pool, confirmations, egress, configuration, permissions };
+  return { pool, confirmations, spares: () => factory.spares, egress, configuration, permissions };
 }

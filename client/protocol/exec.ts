@@ -1,7 +1,7 @@
 // Commands: what a client asks for and the one result that comes back.
 
 import { z } from 'zod';
-import { ExecId, Labels, SandboxId, StreamId, Timestamp } from './names.ts';
+import { ExecId, Labels, SandboxId, StreamId, Timestamp, TraceParent } from './names.ts';
 
 const MIB = 1024 * 1024;
 
@@ -79,6 +79,7 @@ export const ExecStart = z.strictObject({
   checkpoint: z.boolean().default(false),
   pty: PtySize.optional(),
   labels: Labels.optional(),
+  traceparent: TraceParent.optional(),
 });
 export type ExecStart = z.infer<typeof ExecStart>;
 

@@ -37,3 +37,6 @@ export const Labels = z
   .record(z.string().regex(/^[a-z][a-zA-Z0-9_.-]{0,62}$/), z.string().max(256))
   .refine((labels) => Object.keys(labels).length <= 32, 'at most 32 labels');
 export type Labels = z.infer<typeof Labels>;
+
+/** W3C trace context of whoever calls: version, trace, span, flags. */
+export const TraceParent = z.string().regex(/^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/, 'must be a W3C traceparent of version 00');

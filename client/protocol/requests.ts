@@ -20,7 +20,7 @@ import {
   FilesSymlink,
   FilesWrite,
 } from './files.ts';
-import { SandboxId, TenantName } from './names.ts';
+import { SandboxId, TenantName, TraceParent } from './names.ts';
 import { ConfigChange, ConfigInForce, ConfirmList, ConfirmListResult } from './operate.ts';
 import { PermissionsExplain, PermissionsExplained, PermissionsGet, PermissionsInForce } from './permissions.ts';
 import { PortsUrl, PortsUrlResult } from './ports.ts';
@@ -61,6 +61,8 @@ const HelloRequest = z.strictObject({
   clientId: z.string().regex(/^[A-Za-z0-9_-]{22,64}$/, 'must be 22 to 64 characters of base64url, unguessable'),
   /** Milliseconds that foreground commands outlive this connection. */
   disconnectGraceMs: z.int().min(0).max(600_000).default(30_000),
+  /** Of every call that says none of its own. */
+  traceparent: TraceParent.optional(),
 });
 const HelloResult = z.strictObject({
   protocol: z.int(),

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { EgressEntry } from './egress.ts';
 import { Env } from './exec.ts';
 import { Limits, LimitsRequest } from './limits.ts';
-import { Labels, Name, SandboxId, SessionName, TenantName, Timestamp } from './names.ts';
+import { Labels, Name, SandboxId, SessionName, TenantName, Timestamp, TraceParent } from './names.ts';
 import { PermissionsRequest } from './permissions.ts';
 import { Receipt } from './receipt.ts';
 import { Secrets } from './secrets.ts';
@@ -50,6 +50,8 @@ const Duration = z
 
 export const OpenRequest = z.strictObject({
   session: SessionName,
+  /** Joins this sandbox of the session; SESSION_EXPIRED or SANDBOX_FAILED, and none is made, once it has ended. */
+  sandbox: SandboxId.optional(),
   /** Operators only; otherwise the token's. */
   tenant: TenantName.optional(),
   profile: Name.optional(),
@@ -80,6 +82,7 @@ export const OpenRequest = z.strictObject({
   labels: Labels.optional(),
   role: SessionRole.default('controller'),
   takeover: z.boolean().default(false),
+  traceparent: TraceParent.optional(),
 });
 export type OpenRequest = z.infer<typeof OpenRequest>;
 

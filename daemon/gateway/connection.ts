@@ -1,23 +1,26 @@
 // One client connection: frames in, requests dispatched, frames out. Owns the socket's flow, heartbeats, deadlines
 // and bounds; what a request means is the handlers' business.
 
+import type { Duplex } from 'node:stream';
 import type { RawData, WebSocket } from 'ws';
 import { SandboxError } from '../../client/protocol/errors.ts';
+import { FramePool } from '../../client/protocol/frame-pool.ts';
 import { CLOSE_CODE, decodeFrame, FRAME_KIND, MAX_MESSAGE_BYTES } from '../../client/protocol/frames.ts';
-import { OPERATIONS, RequestEnvelope, type ErrorBody, type EventEnvelope, type Operation } from '../../client/protocol/requests.ts';
+import { OPERATIONS, RequestEnvelope, type EventEnvelope, type Operation } from '../../client/protocol/requests.ts';
 import type { Principal } from '../auth/principal.ts';
 import type { Clock } from '../observe/clock.ts';
 import type { Log } from '../observe/log.ts';
 import type { ClientState } from '../session/client-registry.ts';
 import { OpenedRoles } from '../session/opened-roles.ts';
+import { errorBody } from './error-body.ts';
 import { IncomingStream } from './incoming-stream.ts';
-import { FramePool } from './frame-pool.ts';
 import { MAX_FRAME_BYTES, OutgoingStream } from './outgoing-stream.ts';
 import { refusalText } from './refusal.ts';
+import { assertFree } from './stream-ids.ts';
+import { queuedBytesOf } from './tenant-queues.ts';
 
 const HELLO_DEADLINE_MS = 10_000;
 const MAX_REQUESTS = 1024;
-const MAX_STREAMS = 1024;
 /** Bytes in the socket's buffer above which senders wait. */
 const HIGH_WATER_BYTES = 4 * 1024 * 1024;
 /** Bytes of answers a client may leave unread before it is cut off. */
@@ -28,12 +31,16 @@ export type Dispatch = (connection: Connection, operation: Operation, params: un
 
 export interface ConnectionOptions {
   readonly socket: WebSocket;
+  /** The stream below it. */
+  readonly stream: Pick<Duplex, 'cork' | 'uncork'>;
   readonly principal: Principal;
   readonly dispatch: Dispatch;
   readonly clock: Clock;
   readonly log: Log;
   readonly heartbeatMs: number;
   readonly onClosed: (connection: Connection) => void;
+  /** So many bytes came or are about to go. */
+  readonly onTraffic: (bytes: number) => void;
 }
 
 export class Connection {
@@ -50,9 +57,11 @@ export class Connection {
   readonly #timers: (() => void)[] = [];
   #lastHeardMs: number;
   #requestsInFlight = 0;
+  #requestBytes = 0;
   /** The close frame is sent: whatever still comes is not answered. */
   #isClosing = false;
   #isClosed = false;
+  #isBatching = false;
   #roomWaiters: (() => void)[] = [];
 
   constructor(options: ConnectionOptions) {
@@ -80,6 +89,15 @@ export class Connection {
   get clientId(): string {
     if (this.client === null) throw new SandboxError('INVALID_REQUEST', 'Cannot call this: hello comes first');
     return this.client.id;
+  }
+
+  /** What waits here for the client, or came from it and waits for whom it is for. */
+  get queuedBytes(): number {
+    return queuedBytesOf(this.#options.socket, this.#requestBytes, this.#incoming.values());
+  }
+
+  cut(): void {
+    this.#options.socket.terminate();
   }
 
   openOutgoing(id: number, offset: number): OutgoingStream {
@@ -120,6 +138,8 @@ export class Connection {
   sendFrame(frame: Uint8Array, onSent?: () => void): Promise<void> | void {
     const { socket } = this.#options;
     if (this.#isClosed) return;
+    this.#options.onTraffic(frame.byteLength);
+    this.#batch();
     socket.send(frame, { binary: true }, () => {
       onSent?.();
       this.#releaseRoom();
@@ -141,6 +161,7 @@ export class Connection {
     if (this.#isClosing) return;
     this.#lastHeardMs = this.#options.clock.now();
     const bytes = Array.isArray(data) ? Buffer.concat(data) : Buffer.isBuffer(data) ? data : Buffer.from(data);
+    this.#options.onTraffic(bytes.byteLength);
     if (isBinary) this.#onFrame(bytes);
     else this.#onRequest(bytes.toString('utf8'));
   }
@@ -183,7 +204,11 @@ export class Connection {
       );
     }
     this.#requestsInFlight += 1;
-    void this.#perform(id, op, params).finally(() => (this.#requestsInFlight -= 1));
+    this.#requestBytes += text.length;
+    void this.#perform(id, op, params).finally(() => {
+      this.#requestsInFlight -= 1;
+      this.#requestBytes -= text.length;
+    });
   }
 
   async #perform(id: number, op: Operation, params: unknown): Promise<void> {
@@ -199,18 +224,8 @@ export class Connection {
   }
 
   #sendError(id: number, error: unknown): void {
-    const known = SandboxError.is(error) ? error : null;
-    if (known === null) this.#options.log.error({ err: error, requestId: id }, 'request failed');
-    const failure = known ?? new SandboxError('INTERNAL', 'Cannot answer: an internal failure, logged under the request id');
-    const body: ErrorBody = {
-      code: failure.code,
-      message: failure.message,
-      retry: failure.retry,
-      hint: failure.hint,
-      requestId: failure.requestId ?? String(id),
-      ...(failure.retryAfterMs === undefined ? {} : { retryAfterMs: failure.retryAfterMs }),
-    };
-    this.#sendText({ id, error: body });
+    if (!SandboxError.is(error)) this.#options.log.error({ err: error, requestId: id }, 'request failed');
+    this.#sendText({ id, error: errorBody(error, id) });
   }
 
   #sendText(message: object): void {
@@ -226,8 +241,20 @@ export class Connection {
         }),
       );
     }
+    this.#options.onTraffic(text.length);
     socket.send(text);
     if (socket.bufferedAmount > HARD_LIMIT_BYTES) socket.terminate();
+  }
+
+  /** Data and the answer after it go as one write at the end of this turn of the event loop: the client is woken once. */
+  #batch(): void {
+    if (this.#isBatching) return;
+    this.#isBatching = true;
+    this.#options.stream.cork();
+    setImmediate(() => {
+      this.#isBatching = false;
+      this.#options.stream.uncork();
+    });
   }
 
   #releaseRoom(): void {
@@ -268,10 +295,4 @@ export class Connection {
     this.#roomWaiters = [];
     this.#options.onClosed(this);
   }
-}
-
-function assertFree(streams: ReadonlyMap<number, unknown>, id: number): void {
-  if (streams.has(id)) throw new SandboxError('INVALID_REQUEST', `Cannot open stream ${id}: it is open already`);
-  if (streams.size >= MAX_STREAMS)
-    throw new SandboxError('QUOTA_EXCEEDED', `Cannot open stream ${id}: ${MAX_STREAMS} are open on this connection`);
 }

@@ -13,6 +13,7 @@ import { checkpointed } from './checkpointed.ts';
 import { type Handler, type HandlerContext, sessionOf } from './handler.ts';
 import { secretsFor, shownCommand } from './secret-handlers.ts';
 import { pipeOutput, pumpStdin } from './exec-streams.ts';
+import { figuresOf } from '../session/exec-figures.ts';
 import { deniedExec } from './permission-exec.ts';
 import type { OutgoingStream } from './outgoing-stream.ts';
 
@@ -220,6 +221,7 @@ function startAudited(
   begin: () => Execution,
 ): Execution {
   const of = { tenant: session.tenant, session: session.session, sandboxId: session.id, execId: params.execId };
+  const labels = { ...session.labels, ...params.labels };
   context.audit.append({
     kind: 'exec.start',
     ...of,
@@ -231,17 +233,17 @@ function startAudited(
     background: params.background,
     profile: session.policy.profileName,
     policySha256: session.policy.sha256,
-    labels: { ...session.labels, ...params.labels },
+    labels,
+    ...(params.traceparent === undefined ? {} : { traceparent: params.traceparent }),
   });
-  const end = (outcome: Record<string, string>) => recordAnyway(context, { kind: 'exec.end', ...of, ...outcome, labels: session.labels });
+  const end = (outcome: Record<string, unknown>) => recordAnyway(context, { kind: 'exec.end', ...of, ...outcome, labels });
   try {
     const execution = begin();
+    // Whatever becomes of its figures, its end is on record.
     void execution.result
-      .then(
-        () => undefined,
-        () => undefined,
-      )
-      .then(() => end({ outcome: execution.outcome ?? 'refused' }));
+      .then(figuresOf)
+      .catch(() => ({}))
+      .then((figures) => end({ outcome: execution.outcome ?? 'refused', ...figures }));
     return execution;
   } catch (error) {
     end({ outcome: 'refused', code: SandboxError.is(error) ? error.code : 'INTERNAL' });

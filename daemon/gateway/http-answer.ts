@@ -2,13 +2,24 @@
 
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
+import type { WebAnswer } from './web-answer.ts';
 
 interface HttpStream {
   readonly status: number;
   readonly contentType: string;
   readonly stream: (signal: AbortSignal) => AsyncIterable<string>;
 }
-export type HttpAnswer = { readonly status: number; readonly body: unknown } | HttpStream;
+interface HttpFile {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly bytes: Buffer;
+}
+export type HttpAnswer = { readonly status: number; readonly body: unknown } | HttpFile | HttpStream | WebAnswer;
+
+export function sendFile(response: ServerResponse, { status, headers, bytes }: HttpFile): void {
+  response.writeHead(status, status === 304 ? headers : { ...headers, 'content-length': bytes.byteLength });
+  response.end(bytes);
+}
 
 /** At the pace of the reader; its going ends the stream. */
 export async function sendStream(response: ServerResponse, { status, contentType, stream }: HttpStream): Promise<void> {

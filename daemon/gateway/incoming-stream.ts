@@ -88,9 +88,20 @@ export class IncomingStream implements AsyncIterable<Uint8Array> {
     this.#wakeUp();
   }
 
-  /** The reader wants no more; the client is told to stop sending. */
+  /** Bytes that came and that nobody has taken. */
+  get keptBytes(): number {
+    return this.#chunks.reduce((sum, { bytes }) => sum + bytes.byteLength, 0);
+  }
+
+  /** What was taken last is the last. */
+  get isAtEnd(): boolean {
+    return this.#isEnded && this.#chunks.length === 0;
+  }
+
+  /** The reader wants no more; a client that has not sent all is told to stop sending. */
   stop(): void {
     this.#chunks = [];
+    if (this.#isEnded) return;
     void this.#sink.sendFrame(encodeFrame(FRAME_KIND.stop, 0, this.id, 0));
   }
 

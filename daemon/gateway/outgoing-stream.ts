@@ -1,8 +1,8 @@
 // One stream of bytes to the client: waits for its credit and for the socket. Owns order and flow;
 // where the bytes come from is the caller's business.
 
+import { FramePool } from '../../client/protocol/frame-pool.ts';
 import { FLAG_EOF, FLAG_STDERR, FRAME_HEADER_BYTES, FRAME_KIND, INITIAL_WINDOW, writeFrameHeader } from '../../client/protocol/frames.ts';
-import { FramePool } from './frame-pool.ts';
 
 /** With WebSocket's own 4 bytes it is what Node reads from a socket at once: such a frame is not put together from two reads. */
 export const MAX_FRAME_BYTES = 65_532;

@@ -11,9 +11,11 @@ import type { Clock } from '../observe/clock.ts';
 import type { Log } from '../observe/log.ts';
 import { bearerOf } from './bearer.ts';
 import { Connection, type Dispatch } from './connection.ts';
-import { type HttpAnswer, sendStream } from './http-answer.ts';
+import { type HttpAnswer, sendFile, sendStream } from './http-answer.ts';
+import { sendWeb } from './web-answer.ts';
 import { LocalListener } from './local-listener.ts';
 import { originRule, type OriginRule, refuseOrigin } from './origin.ts';
+import { TenantQueues } from './tenant-queues.ts';
 
 /** Of one tenant, so that none can take every place. */
 const MAX_OF_TENANT = 2000;
@@ -47,11 +49,13 @@ export class Gateway {
   readonly #http: Server;
   readonly #sockets: WebSocketServer;
   readonly #connections = new Set<Connection>();
+  readonly #queues: TenantQueues;
   readonly #local: LocalListener | null;
   #rule: OriginRule | null = null;
 
   constructor(options: GatewayOptions) {
     this.#options = options;
+    this.#queues = new TenantQueues({ connections: () => this.#connections, log: options.log });
     this.#http = createServer(
       { maxHeaderSize: 16 * 1024, headersTimeout: 10_000, requestTimeout: 30_000 },
       (request, response) => void this.#serve(request, response),
@@ -117,7 +121,9 @@ export class Gateway {
       const token = bearerOf(request.headers.authorization);
       const principal = token === '' ? null : await this.#options.verify(token);
       const routed = await this.#options.route(request, principal);
-      if ('stream' in routed) await sendStream(response, routed);
+      if ('web' in routed) await sendWeb(response, routed);
+      else if ('stream' in routed) await sendStream(response, routed);
+      else if ('bytes' in routed) sendFile(response, routed);
       else answer(routed.status, routed.body);
     } catch (error) {
       const known = SandboxError.is(error) ? error : null;
@@ -156,7 +162,16 @@ export class Gateway {
       if (this.#countOf(principal) >= MAX_OF_TENANT)
         return refuse('503 Service Unavailable', 'CAPACITY', `Cannot upgrade: the tenant has ${MAX_OF_TENANT} connections`);
       this.#sockets.handleUpgrade(request, socket, head, (accepted) =>
-        this.#accept(new Connection({ ...this.#options, socket: accepted, principal, onClosed: (connection) => this.#closed(connection) })),
+        this.#accept(
+          new Connection({
+            ...this.#options,
+            socket: accepted,
+            stream: socket,
+            principal,
+            onClosed: (connection) => this.#closed(connection),
+            onTraffic: (bytes) => this.#queues.passed(bytes),
+          }),
+        ),
       );
     } catch (error) {
       refuse('401 Unauthorized', 'UNAUTHENTICATED', SandboxError.is(error) ? error.message : 'Cannot authenticate');

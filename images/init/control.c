@@ -53,6 +53,8 @@ bool control_open(void) {
   return ok;
 }
 
+enum { SEND_BUFFER_BYTES = 512 * 1024 };
+
 static void disconnect(void) {
   close_one(&fd);
   phase = DOWN;
@@ -71,6 +73,8 @@ static void disconnect(void) {
 static void connect_now(void) {
   struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "/run/cloister/control.sock"};
   fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  /* Output goes on while the daemon is busy; a smaller buffer than asked for is slower, nothing else. */
+  if (fd >= 0) (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &(int){SEND_BUFFER_BYTES}, sizeof(int));
   if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) != 0) {
     close_one(&fd);
     retry_at = now_us() + gap;

@@ -10,9 +10,11 @@ import { toResult, type WorkloadResult } from './harness/result.ts';
 import { Scope } from './harness/scope.ts';
 import { openStage } from './harness/stage.ts';
 import { environmentText, judgementText, resultText } from './harness/table.ts';
+import { adapters } from './workloads/adapters.ts';
 import { auditAppend, auditVerify } from './workloads/audit.ts';
 import { backlog } from './workloads/backlog.ts';
 import { coldOpen } from './workloads/cold-open.ts';
+import { cycles } from './workloads/cycles.ts';
 import { drift } from './workloads/drift.ts';
 import { egressJudge } from './workloads/egress-judge.ts';
 import { permissionDecisions, permissionReading } from './workloads/permissions.ts';
@@ -22,7 +24,9 @@ import { execEcho, execTrue } from './workloads/exec-true.ts';
 import { fileReadBig, fileReadSmall, fileWriteBig, fileWriteSmall } from './workloads/files.ts';
 import { fileGlob, fileGrep, fileList } from './workloads/files-tree.ts';
 import { idleExecs } from './workloads/idle-execs.ts';
+import { noisyNeighbours } from './workloads/noisy-neighbour.ts';
 import { parallel } from './workloads/parallel.ts';
+import { recovery } from './workloads/recovery.ts';
 import { redaction } from './workloads/redaction.ts';
 import { slowReader } from './workloads/slow-reader.ts';
 import { stream } from './workloads/stream.ts';
@@ -33,13 +37,17 @@ import { burst, openToOutput, warmOpen } from './workloads/warm-open.ts';
 const WORKLOADS = [
   execTrue,
   execEcho,
+  adapters,
   coldOpen,
   warmOpen,
   openToOutput,
   burst,
   ...idleSandboxes(),
+  cycles,
+  recovery,
   parallel,
   drift,
+  ...noisyNeighbours(),
   slowReader,
   stream,
   backlog,

@@ -104,6 +104,8 @@ export class ProtocolPeer implements PeerHost, AsyncDisposable {
   }
 
   async open(request: ParsedParams<'open'>, clientId: string): Promise<OpenResult> {
+    if (request.sandbox !== undefined && !this.sandboxes.has(request.sandbox))
+      throw new SandboxError('SESSION_EXPIRED', `Cannot go on in sandbox ${request.sandbox}: it has ended`);
     for (const known of this.sandboxes.values()) {
       if (known.opened.session !== request.session) continue;
       if (request.role === 'controller') {

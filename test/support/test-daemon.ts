@@ -32,6 +32,8 @@ export interface TestDaemonOptions {
   readonly stateDir?: string | undefined;
   /** HOST:PORT; a free port unless given. */
   readonly listen?: string | undefined;
+  /** Socket of another engine than this test run's. */
+  readonly engine?: string | undefined;
   /** Takes the log, every level of it; of a daemon in this process. */
   readonly log?: NodeJS.WritableStream | undefined;
 }
@@ -76,7 +78,7 @@ function optionsOf(stateDir: string, options: TestDaemonOptions): Record<string,
   return {
     listen: options.listen ?? '127.0.0.1:0',
     stateDir,
-    engine: { socketPath: engineSocket() },
+    engine: { socketPath: options.engine ?? engineSocket() },
     drainMs: 0,
     workspace: { poolBytes: POOL_BYTES, ...workspace },
     ...config,
@@ -95,7 +97,7 @@ export async function startTestDaemon(options: TestDaemonOptions = {}): Promise<
     version: '0.0.0-test',
     arch: process.arch,
   });
-  return assemble(daemon.url, stateDir, (onExit) => daemon.stop(onExit));
+  return assemble(daemon.url, stateDir, options.engine ?? engineSocket(), (onExit) => daemon.stop(onExit));
 }
 
 /** As a process of its own: `cloister serve`. */
@@ -118,7 +120,7 @@ export async function spawnTestDaemon(options: TestDaemonOptions = {}): Promise<
     child.kill(signal);
     await ended;
   };
-  const daemon = assemble(url, stateDir, () => end('SIGTERM'));
+  const daemon = assemble(url, stateDir, options.engine ?? engineSocket(), () => end('SIGTERM'));
   return { ...daemon, pid: child.pid ?? 0, crash: () => end('SIGKILL') };
 }
 
@@ -132,8 +134,8 @@ async function firstLine(child: ChildProcess): Promise<string> {
   return first.value;
 }
 
-function assemble(url: string, stateDir: string, end: (onExit: OnExit) => Promise<void>): TestDaemon {
-  const driver = new DockerDriver({ socketPath: engineSocket() });
+function assemble(url: string, stateDir: string, engine: string, end: (onExit: OnExit) => Promise<void>): TestDaemon {
+  const driver = new DockerDriver({ socketPath: engine });
   const clients: Cloister[] = [];
   const token = async (tenant: string | null, options: TokenOptions = {}): Promise<string> =>
     createToken(

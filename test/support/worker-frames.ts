@@ -17,7 +17,7 @@ export const Op = {
   grep: 13,
   watch: 14,
 } as const;
-export const Flag = { parents: 1, append: 2, exclusive: 4, recursive: 8, noFollow: 16, ignore: 32, onlyFiles: 64 } as const;
+export const Flag = { parents: 1, append: 2, exclusive: 4, recursive: 8, noFollow: 16, ignore: 32, onlyFiles: 64, keep: 64 } as const;
 export const Up = { end: 0x8c, data: 0x8d, credit: 0x8e } as const;
 export const Down = { file: 0x0c, data: 0x0d, credit: 0x0e, cancel: 0x0f } as const;
 export const WINDOW = 1024 * 1024;

@@ -4,7 +4,7 @@
 import { performance } from 'node:perf_hooks';
 import { seeded } from './statistics.ts';
 
-export type Unit = 'ms' | 'MB/s' | 'decisions/s' | 'records/s' | 'tunnels' | 'execs/s' | 'MiB' | 'ratio' | '%';
+export type Unit = 'ms' | 'MB/s' | 'decisions/s' | 'records/s' | 'tunnels' | 'execs/s' | 'MiB' | 'ratio' | 'things' | '%';
 export const IS_HIGHER_BETTER: Readonly<Record<Unit, boolean>> = {
   ms: false,
   'MB/s': true,
@@ -14,6 +14,7 @@ export const IS_HIGHER_BETTER: Readonly<Record<Unit, boolean>> = {
   'execs/s': true,
   MiB: false,
   ratio: false,
+  things: false,
   '%': false,
 };
 

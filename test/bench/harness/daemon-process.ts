@@ -18,12 +18,12 @@ export class DaemonProcess {
   readonly url: string;
   readonly engineSocket: string;
   readonly stateDir: string;
-  readonly #pid: number;
+  readonly pid: number;
   readonly #main: string;
 
   private constructor(main: string, stateDir: string, pid: number, ready: z.infer<typeof Ready>) {
     this.#main = main;
-    this.#pid = pid;
+    this.pid = pid;
     this.stateDir = stateDir;
     this.url = ready.url;
     this.engineSocket = ready.engine.slice('unix://'.length);
@@ -34,16 +34,20 @@ export class DaemonProcess {
     return `unix:${join(this.stateDir, 'api.sock')}`;
   }
 
-  /** `nodeOptions` are for profilers, `settings` are CLOISTER_ variables. The scope ends it, with all its sandboxes and files. */
+  /**
+   * `nodeOptions` are for profilers, `settings` are CLOISTER_ variables; with `former` it takes over from that one, which is dead.
+   * The scope ends it, with all its sandboxes and files.
+   */
   static async start(
     packageRoot: string,
     scope: Scope,
     nodeOptions: readonly string[] = [],
     settings: Readonly<Record<string, string>> = {},
+    former?: DaemonProcess,
   ): Promise<DaemonProcess> {
     const main = join(packageRoot, 'dist', 'daemon', 'main.js');
-    const stateDir = await mkdtemp(join(tmpdir(), 'cl-bench-'));
-    scope.defer(() => rm(stateDir, { recursive: true, force: true }));
+    const stateDir = former?.stateDir ?? (await mkdtemp(join(tmpdir(), 'cl-bench-')));
+    if (former === undefined) scope.defer(() => rm(stateDir, { recursive: true, force: true }));
     const logPath = join(stateDir, 'daemon.log');
     const log = await open(logPath, 'w');
     const args = [...nodeOptions, main, 'serve', '--listen', '127.0.0.1:0', '--state-dir', stateDir, '--on-exit', 'close'];
@@ -63,13 +67,13 @@ export class DaemonProcess {
   }
 
   async residentBytes(): Promise<number> {
-    const status = await readFile(`/proc/${this.#pid}/status`, 'utf8');
+    const status = await readFile(`/proc/${this.pid}/status`, 'utf8');
     return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? Number.NaN) * 1024;
   }
 
   /** Seconds of processor time since it started. */
   async cpuSeconds(): Promise<number> {
-    const stat = await readFile(`/proc/${this.#pid}/stat`, 'utf8');
+    const stat = await readFile(`/proc/${this.pid}/stat`, 'utf8');
     // The second field may hold blanks and parentheses; after the last one the fields are plain numbers.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;

@@ -3,11 +3,12 @@
 import { spawn } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 
-const SOURCES = ['client', 'daemon', 'seccomp', 'examples', 'test'];
+const SOURCES = ['client', 'console', 'daemon', 'seccomp', 'examples', 'test'];
 
 /** In the order in which a reader wants to hear of them. */
 const CHECKS: Readonly<Record<string, readonly string[]>> = {
   types: ['tsc', '-p', 'tsconfig.json'],
+  'types of the console': ['tsc', '-p', 'console'],
   lint: ['oxlint', '--type-aware', '--deny-warnings'],
   format: ['biome', 'format', '--max-diagnostics=20'],
   imports: ['depcruise', '--config', '.dependency-cruiser.mjs', ...SOURCES],

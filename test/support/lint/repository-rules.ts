@@ -15,9 +15,9 @@ export interface Violation {
 }
 
 const MAX_LINES = 300;
-const TEST_FOLDERS = /^test\/(unit|docker|attack)\//;
-const isCode = (path: string): boolean => /\.(ts|mjs|cjs|js|c|h|sh)$/.test(path) || path === '.ci/run';
-const isModule = (path: string): boolean => /^(client|daemon|seccomp)\/.*\.ts$/.test(path) || /^images\/.*\.[ch]$/.test(path);
+const TEST_FOLDERS = /^test\/(unit|docker|attack|load)\//;
+const isCode = (path: string): boolean => /\.(tsx?|mjs|cjs|js|c|h|sh)$/.test(path) || path === '.ci/run';
+const isModule = (path: string): boolean => /^(client|console|daemon|seccomp)\/.*\.tsx?$/.test(path) || /^images\/.*\.[ch]$/.test(path);
 
 type Finding = Omit<Violation, 'path' | 'rule'>;
 type Check = (file: SourceFile) => Iterable<Finding>;
@@ -56,7 +56,7 @@ export const RULES: Readonly<Record<string, Check>> = {
   },
   *'test-is-run'({ path }) {
     if (/\.(test|spec)\.ts$/.test(path) && !(TEST_FOLDERS.test(path) && path.endsWith('.test.ts'))) {
-      yield { line: 0, message: 'is in no test project: tests are test/{unit,docker,attack}/**/*.test.ts' };
+      yield { line: 0, message: 'is in no test project: tests are test/{unit,docker,attack,load}/**/*.test.ts' };
     }
   },
   *'module-opens-with-comment'({ path, text }) {
@@ -67,7 +67,7 @@ export const RULES: Readonly<Record<string, Check>> = {
     }
   },
   *'no-module-state'(file) {
-    if (!/^(client|daemon)\/.*\.ts$/.test(file.path)) return;
+    if (!/^(client|console|daemon)\/.*\.tsx?$/.test(file.path)) return;
     yield* linesThat(file, /^(?:export )?(?:let|var) \w+/, (match) => `declares "${match}" at module level: state belongs to an object`);
   },
   *'file-name'({ path }) {

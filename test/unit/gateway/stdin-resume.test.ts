@@ -104,7 +104,7 @@ class World {
     void reader.next().then(
       ({ value, done }) => {
         reading.isDone = true;
-        if (done !== true) reading.chunk = value as Uint8Array;
+        if (done !== true) reading.chunk = value;
       },
       () => undefined,
     );

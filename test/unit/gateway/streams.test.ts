@@ -275,7 +275,8 @@ test('a command runs ahead of its slowest holding reader by 512 KiB, of what is 
           }
           const best = Math.max(0, ...given);
           expect(best).toBeLessThanOrEqual(durable);
-          expect(best).toBeGreaterThanOrEqual(Math.min(durable, ...[...holders.values()].map((at) => at + MIB / 2)));
+          // In steps of less than 128 KiB it is not told.
+          expect(best + MIB / 8).toBeGreaterThan(Math.min(durable, ...[...holders.values()].map((at) => at + MIB / 2)));
         }
         expect(given).toEqual([...given].sort((a, b) => a - b));
       },

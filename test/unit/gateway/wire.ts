@@ -9,6 +9,7 @@ import type { Principal } from '../../../daemon/auth/principal.ts';
 import { Connection } from '../../../daemon/gateway/connection.ts';
 import { createDispatch } from '../../../daemon/gateway/handlers.ts';
 import type { PreviewServer } from '../../../daemon/gateway/ports/preview-server.ts';
+import { TenantQueues } from '../../../daemon/gateway/tenant-queues.ts';
 import { ClientRegistry } from '../../../daemon/session/client-registry.ts';
 import type { HandlerContext } from '../../../daemon/gateway/handler.ts';
 import { openPermissions } from '../../../daemon/open-permissions.ts';
@@ -183,15 +184,18 @@ export function gate(
     receiptKey: 'pem',
   };
   const dispatch = createDispatch(context as unknown as HandlerContext);
+  const queues = new TenantQueues({ connections: () => connections.filter(({ isOpen }) => isOpen), log: silentLog });
   const connect = (who = principal()): Client =>
     new Client((socket) => {
       const connection = new Connection({
         socket,
+        stream: { cork: () => undefined, uncork: () => undefined },
         principal: who,
         dispatch,
         clock,
         log: silentLog,
         heartbeatMs: 15_000,
+        onTraffic: (bytes) => queues.passed(bytes),
         onClosed: ({ client, disconnect }) => {
           if (client !== null && clients.disconnected(client.id, disconnect, () => pool.controllerGone(client.id)))
             pool.controllerLost(client.id);
