@@ -8,11 +8,14 @@ import { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { OPERATIONS, type Operation } from '../../../client/protocol/requests.ts';
 import { Routes } from '../../../daemon/admin/routes.ts';
+import { type LiveRoutesOptions, liveRoutes } from '../../../daemon/admin/routes-live.ts';
+import { metricsRoutes } from '../../../daemon/admin/routes-metrics.ts';
 import { KeyRing } from '../../../daemon/auth/key-ring.ts';
 import type { Principal } from '../../../daemon/auth/principal.ts';
 import { openRoutes } from '../../../daemon/open-routes.ts';
 import { RevocationList } from '../../../daemon/auth/revocation.ts';
 import type { AuditLog } from '../../../daemon/observe/audit-log.ts';
+import type { Metrics } from '../../../daemon/observe/metrics.ts';
 import { principal, refusal } from '../../support/fake-sandbox.ts';
 import { gate, type Client, type Gate } from '../gateway/wire.ts';
 import { AuditHarness } from '../../support/audit-harness.ts';
@@ -152,7 +155,18 @@ describe('over HTTP', () => {
       confirmations: { list: () => [], answer: () => true },
       configuration: { print: () => ({}), reload: () => ({}), revert: () => ({}) },
     };
-    const more = openRoutes({
+    const sampler = { look: () => undefined, points: () => [], history: [], sampledAtMs: 0 };
+    const live = liveRoutes({
+      ...({ sampler, examine: async () => ({}) } as unknown as Pick<LiveRoutesOptions, 'sampler' | 'examine'>),
+      pool: here.pool,
+      spares: () => ({ free: 0, wanted: 0 }),
+      maxSessions: 1,
+      version: 'test',
+      facts: {},
+      clock,
+    });
+    const metrics = { text: async () => '', registry: { contentType: 'text/plain' } } as unknown as Metrics;
+    const operating = openRoutes({
       ...(operated as unknown as Pick<Parameters<typeof openRoutes>[0], 'confirmations' | 'configuration'>),
       keys,
       revoked: new RevocationList(join(directory, 'revoked.json')),
@@ -160,6 +174,7 @@ describe('over HTTP', () => {
       clock,
       onRevoked: () => undefined,
     });
+    const more = [...operating, ...live, ...metricsRoutes({ metrics })];
     return { routes: new Routes({ pool: here.pool, version: 'test', notReady: async () => [], more }), id: String(id) };
   }
 
@@ -188,9 +203,11 @@ describe('over HTTP', () => {
             ? 'UNAUTHENTICATED'
             : (row.who === 'operator' || (row.who === 'own' && !own)) && (!isOperator(who) || who.isReadOnly)
               ? 'FORBIDDEN'
-              : row.who === 'seen' && !sees(who)
-                ? 'NOT_FOUND'
-                : 'let in';
+              : row.who === 'anyOperator' && !isOperator(who)
+                ? 'FORBIDDEN'
+                : row.who === 'seen' && !sees(who)
+                  ? 'NOT_FOUND'
+                  : 'let in';
       }
     }
     expect(came).toEqual(due);

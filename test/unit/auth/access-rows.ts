@@ -80,8 +80,8 @@ export const OPERATION_ROWS: Readonly<Record<string, OperationRow>> = {
 };
 
 export interface RouteRow {
-  /** Beside `token`: any token; `operator`: one that may also change things; `seen`: who may see the sandbox of the path; `own`: the token's own id, or an operator. */
-  readonly who: 'token' | 'operator' | 'seen' | 'own';
+  /** Beside `token`: any token; `operator`: one that may also change things; `anyOperator`: reading is enough; `seen`: who may see the sandbox of the path; `own`: the token's own id, or an operator. */
+  readonly who: 'token' | 'operator' | 'anyOperator' | 'seen' | 'own';
   readonly body?: Readonly<Record<string, unknown>>;
 }
 
@@ -99,4 +99,9 @@ export const ROUTE_ROWS: Readonly<Record<string, RouteRow>> = {
   'GET /v1/config': { who: 'operator' },
   'POST /v1/config/reload': { who: 'operator' },
   'POST /v1/config/revert': { who: 'operator' },
+  'GET /v1/self': { who: 'token' },
+  'GET /v1/overview': { who: 'token' },
+  'GET /v1/inspect/:id': { who: 'seen' },
+  'GET /v1/doctor': { who: 'operator' },
+  'GET /metrics': { who: 'anyOperator' },
 };
