@@ -39,6 +39,7 @@ static bool holds(uint8_t kind, uint8_t before, int byte) {
   if (kind == ASSERT_END) return byte < 0;
   unsigned at = (unsigned)byte;
   bool is_word = byte >= 0 && ((at | 0x20) - 'a' < 26u || at - '0' < 10u || at == '_');
+  if (kind == ASSERT_NO_WORD && byte >= 0 && (at & 0xc0) == 0x80) return false; /* inside a character of UTF-8 */
   return (is_word != ((before & BEFORE_WORD) != 0)) == (kind == ASSERT_WORD);
 }
 
@@ -140,6 +141,7 @@ static void make_classes(struct regex *regex) {
     if (at[0] == REGEX_RANGE) is_edge[at[1]] = is_edge[at[2] + 1] = true;
     if (at[0] != REGEX_ASSERT || at[1] < ASSERT_WORD) continue;
     regex->has_word = true;
+    is_edge[0x80] = is_edge[0xc0] = true;
     for (int byte = 1; byte < 256; byte++) {
       if (holds(ASSERT_WORD, 0, byte) != holds(ASSERT_WORD, 0, byte - 1)) is_edge[byte] = true;
     }
