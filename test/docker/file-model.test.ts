@@ -138,9 +138,11 @@ test('random expressions over random lines match as JavaScript says', async () =
     fc.asyncProperty(pattern, fc.array(line, { minLength: 1, maxLength: 20 }), fc.boolean(), async (source, lines, ignoreCase) => {
       fs.writeFileSync(join(root, 'f'), `${lines.join('\n')}\n`);
       const { found } = await collect(worker.files.search.grep({ path: 'f', pattern: source, ignoreCase }));
-      // Word characters are ASCII there, as they are here.
+      // Word characters are ASCII there, as they are here. V8 lets \B match between the halves of a surrogate pair, against its
+      // specification; so it sees another character that is no letter.
       const expression = new RegExp(source, ignoreCase ? 'ui' : 'u');
-      expect(found.map((entry) => entry.line)).toEqual(lines.flatMap((text, index) => (expression.test(text) ? [index + 1] : [])));
+      const matches = (text: string): boolean => expression.test(text.replaceAll('\u{1f600}', '\u263a'));
+      expect(found.map((entry) => entry.line)).toEqual(lines.flatMap((text, index) => (matches(text) ? [index + 1] : [])));
     }),
     { numRuns: 400, examples: [['(\\B|(ab|b){1,3})', ['a\u00e9a', ''], false]] },
   );
