@@ -127,7 +127,7 @@ export class Session {
     this.#callsInFlight += 1;
     this.lastUsedAtMs = this.#clock.now();
     try {
-      if (this.#pauses?.isRunning === false) await this.#pauses.resume();
+      if (this.#pauses?.isRunning === false) await this.#pauses.resume().catch((error: unknown) => this.#refused(error));
       return await call(sandbox);
     } finally {
       this.#callsInFlight -= 1;
@@ -144,13 +144,18 @@ export class Session {
         `Cannot pause sandbox ${this.id}: ${execs.runningCount} commands and ${this.#callsInFlight} calls are under way`,
         { hint: 'Wait for them, or pass force: true; they then stand still, and their time limits with them.' },
       );
-    await this.#pauses?.pause();
+    await this.#pauses?.pause().catch((error: unknown) => this.#refused(error));
   }
 
   async resume(): Promise<void> {
     this.sandbox();
-    await this.#pauses?.resume();
+    await this.#pauses?.resume().catch((error: unknown) => this.#refused(error));
     this.lastUsedAtMs = this.#clock.now();
+  }
+
+  /** Of a sandbox that is ending the engine only says that it could not; why it ends is the answer. */
+  #refused(error: unknown): never {
+    throw this.ended() ?? error;
   }
 
   /** It has nothing to do and has had nothing for that long. */

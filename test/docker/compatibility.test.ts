@@ -51,7 +51,12 @@ afterAll(async () => {
 });
 
 const open = (profile: string): Promise<Sandbox> =>
-  client.open({ session: profile, profile, limits: { memoryBytes: GIB }, workspace: { hostPath: tools.directory } });
+  client.open({
+    session: profile,
+    profile,
+    limits: { memoryBytes: GIB, pids: 512, tmpBytes: 256 * 1024 * 1024 },
+    workspace: { hostPath: tools.directory },
+  });
 
 describe('under the strict profile', () => {
   test.each<[string, string, string | RegExp]>([
@@ -112,7 +117,7 @@ describe('under the strict profile', () => {
     ['vim edits a file', `echo old > v.txt && ${TOOL}vim -u NONE -N -es -c '%s/old/new/' -c wq v.txt; cat v.txt`, 'new\n'],
     [
       'chromium renders a page without a window, with --no-sandbox',
-      `echo '<p id=x></p><script>x.textContent = 6 * 7</script>' > page.html && ${TOOL}chromium --headless --no-sandbox --disable-gpu --disable-dev-shm-usage --user-data-dir=/tmp/profile --dump-dom file:///workspace/page.html 2> /dev/null`,
+      `echo '<p id=x></p><script>x.textContent = 6 * 7</script>' > page.html && ${TOOL}chromium --headless --no-sandbox --disable-gpu --disable-dev-shm-usage --user-data-dir=/tmp/profile --dump-dom file:///workspace/page.html 2> chromium.log; code=$?; test $code = 0 || { echo "exit $code"; tail -c 3000 chromium.log; } >&2`,
       /<p id="x">42<\/p>/,
     ],
   ])('%s', async (_, command, expected) => {

@@ -49,6 +49,14 @@ describe('a sandbox', () => {
   });
 });
 
+test('a pause that the engine refuses because the session ends says why it ends', async () => {
+  sandbox.pause = async () => {
+    session.ending('closing', 'it was evicted');
+    throw new Error('cannot pause a stopped container');
+  };
+  expect(await refusal(session.pause({ isForced: false }))).toBe('SESSION_EXPIRED: it was evicted');
+});
+
 describe('a call', () => {
   test('of a paused sandbox resumes it first', async () => {
     await session.pause({ isForced: false });
