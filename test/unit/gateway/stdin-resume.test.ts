@@ -39,6 +39,8 @@ class World {
   #reading: Reading | null = null;
   readonly taken: Uint8Array[] = [];
   #accepted = 0;
+  /** What init surely has: nothing that reached it under an earlier daemon is lost with a later one. */
+  #arrived = 0;
 
   constructor(bytes: number) {
     this.#text = Buffer.alloc(bytes);
@@ -124,8 +126,8 @@ class World {
   /** What lay between daemon and init never arrived. */
   #forget(): void {
     const kept = Buffer.concat(this.taken);
-    const lost = Math.min(INIT_WINDOW, this.taken.at(-1)?.byteLength ?? 0);
-    this.#accepted -= lost;
+    this.#accepted -= Math.min(INIT_WINDOW, this.#accepted - this.#arrived);
+    this.#arrived = this.#accepted;
     this.taken.splice(0, Infinity, kept.subarray(0, this.#accepted));
   }
 
