@@ -18,7 +18,7 @@ import {
 } from './btrfs-command.ts';
 import { type BtrfsPool, recountIfNeeded } from './btrfs-pool.ts';
 import { SubvolumeReaper } from './subvolume-reaper.ts';
-import { exists, namesIn } from './directory-names.ts';
+import { exists, namesIn, unlessGone } from './directory-names.ts';
 import { requireFreeSpace } from './free-space.ts';
 import { KnownLimits } from './known-limits.ts';
 import type { QgroupState } from './qgroup-files.ts';
@@ -156,7 +156,9 @@ export class BtrfsStore implements WorkspaceStore {
   async listSnapshots(id: string): Promise<SnapshotInfo[]> {
     const snapshots: SnapshotInfo[] = [];
     for (const name of await namesIn(join(this.#pool, 'snap', requireWorkspaceId(id)))) {
-      if (await exists(this.#snapshotPath(id, name))) snapshots.push(await this.#snapshotInfo(id, name));
+      if (!(await exists(this.#snapshotPath(id, name)))) continue;
+      const info = await this.#snapshotInfo(id, name).catch(unlessGone);
+      if (info !== undefined) snapshots.push(info);
     }
     return snapshots.toSorted((a, b) => a.createdAt.localeCompare(b.createdAt));
   }

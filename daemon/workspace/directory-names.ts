@@ -16,3 +16,8 @@ export async function exists(path: string): Promise<boolean> {
     () => false,
   );
 }
+
+/** For what is removed while it is looked at: it is not there then. */
+export function unlessGone(error: unknown): undefined {
+  if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+}

@@ -5,6 +5,7 @@ import { chmod, chown, lstat, mkdir, open, readdir, rename } from 'node:fs/promi
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { SandboxError } from '../../client/protocol/errors.ts';
+import { unlessGone } from './directory-names.ts';
 import { ensureBind } from './ensure-mount.ts';
 import { requireFreeSpace } from './free-space.ts';
 import { removeMountStages, unmountAllUnder } from './mounts.ts';
@@ -120,8 +121,8 @@ export class DirectoryStore implements WorkspaceStore {
   async listSnapshots(id: string): Promise<SnapshotInfo[]> {
     const names = await readdir(join(this.#snapshots, requireWorkspaceId(id))).catch(() => []);
     const complete = names.filter((name) => snapshotNameSchema.safeParse(name).success);
-    const snapshots = await Promise.all(complete.map(async (name) => await this.#snapshotInfo(id, name)));
-    return snapshots.toSorted((a, b) => a.createdAt.localeCompare(b.createdAt));
+    const snapshots = await Promise.all(complete.map((name) => this.#snapshotInfo(id, name).catch(unlessGone)));
+    return snapshots.filter((info) => info !== undefined).toSorted((a, b) => a.createdAt.localeCompare(b.createdAt));
   }
 
   async deleteSnapshot(id: string, name: string): Promise<void> {

@@ -85,7 +85,10 @@ export async function undoChanges(options: UndoOptions): Promise<Undone> {
 async function compare(options: UndoOptions): Promise<{ readonly steps: Step[]; readonly conflicts: string[] }> {
   const tree = await listTree(options.present);
   const all: Step[] = options.changes.map((change) => ({ ...change, now: tree.get(change.path) }));
-  const unclear = all.filter(({ now, after }) => now?.type === 'file' && !(after !== undefined && isUntouched(now, after)));
+  // Where the content is known it decides: a file can change twice within one step of the clock.
+  const isClear = ({ now, after, sha256 }: Step): boolean =>
+    sha256 === undefined && now !== undefined && after !== undefined && isUntouched(now, after);
+  const unclear = all.filter((step) => step.now?.type === 'file' && !isClear(step));
   const [present, former] = await Promise.all([
     hashFiles(
       options.present,
@@ -101,7 +104,7 @@ async function compare(options: UndoOptions): Promise<{ readonly steps: Step[]; 
   for (const step of all) {
     const { path, now, before, after, sha256 } = step;
     const content = present.get(path);
-    const isLeft = (now !== undefined && after !== undefined && isUntouched(now, after)) || isSame(now, after, content, sha256);
+    const isLeft = isClear(step) || isSame(now, after, content, sha256);
     if (!isLeft && isSame(now, before, content, former.get(path))) continue;
     steps.push(step);
     if (!isLeft) conflicts.push(path);

@@ -1,6 +1,7 @@
 // What a workspace was and how it changed, on a real btrfs pool and on plain directories, without a sandbox.
 
 import { createHash } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
 import { chmod, chown, mkdir, readFile, readlink, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -181,6 +182,27 @@ describe.each(['btrfs', 'directory'] as const)('history of a workspace: %s', (ki
     await expect(stat(join(path, 'made'))).rejects.toThrow('ENOENT');
     // Once more changes nothing.
     expect((await history.undo(id, 'cmd-1', hostFiles(path), false)).total).toBe(0);
+  });
+
+  it('sees a change that bears the same time as the one before the checkpoint', async () => {
+    const { id, path } = await create();
+    for (const content of ['b', 'c', 'd', 'e', 'f', 'g']) {
+      writeFileSync(join(path, 'ticking'), 'a');
+      await history.snapshot(id, `at-${content}`);
+      writeFileSync(join(path, 'ticking'), content);
+      const { changes } = await history.diff(id, `at-${content}`, 10);
+      expect(changes.map(({ kind: what, path: name }) => `${what} ${name}`)).toEqual(['changed ticking']);
+      await history.deleteSnapshot(id, `at-${content}`);
+    }
+  });
+
+  it('lists snapshots while copies for comparisons come and go', async () => {
+    const { id } = await create();
+    await history.snapshot(id, 'one');
+    for (let round = 0; round < 20; round += 1) {
+      const [, listed] = await Promise.all([history.diff(id, 'one', 10), history.snapshots(id)]);
+      expect([...listed, ...(await history.snapshots(id))].map(({ name }) => name)).toEqual(['one', 'one']);
+    }
   });
 
   it('does not take back over what was changed again, unless told to', async () => {
