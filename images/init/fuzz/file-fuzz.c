@@ -39,6 +39,7 @@ static int is_word(const uint8_t *text, size_t at, size_t end) {
 static int holds(uint8_t kind, const uint8_t *text, size_t at, size_t size) {
   if (kind == ASSERT_BEGIN) return at == 0;
   if (kind == ASSERT_END) return at == size;
+  if (kind == ASSERT_NO_WORD && at < size && (text[at] & 0xc0) == 0x80) return 0; /* inside a character */
   int is_edge = is_word(text, at, size) != (at > 0 && is_word(text, at - 1, size));
   return is_edge == (kind == ASSERT_WORD);
 }
