@@ -141,3 +141,12 @@ export function Scroll({ label, children }: { readonly label: string; readonly c
     </div>
   );
 }
+
+export function DeniedOnly({ isOn, onChange }: { readonly isOn: boolean; readonly onChange: (isOn: boolean) => void }) {
+  return (
+    <label class="check">
+      <input type="checkbox" checked={isOn} onChange={(event) => onChange(event.currentTarget.checked)} />
+      Denied only
+    </label>
+  );
+}

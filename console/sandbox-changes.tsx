@@ -2,25 +2,18 @@
 
 import { useEffect, useState } from 'preact/hooks';
 import type { WorkspaceDiff, WorkspaceSnapshot } from '../client/protocol/workspace.ts';
-import { canAct, canRead, isOperator, useAccess } from './access.ts';
+import { canAct, isOperator, useAccess } from './access.ts';
 import type { Inspection } from './answers.ts';
 import { bytes, clockTime, short, shown } from './format.ts';
 import { Badge, Card, Empty, Loading, Problem } from './parts.tsx';
+import { Woken } from './woken.tsx';
 
 export function SandboxChanges({ sandbox }: { readonly sandbox: Inspection }) {
-  const access = useAccess();
-  const [isWoken, setWoken] = useState(false);
-  if (!canRead(access)) return <Empty>An observer sees commands and decisions, not files.</Empty>;
-  if (sandbox.state === 'paused' && !isWoken)
-    return (
-      <Empty>
-        The sandbox is paused; comparing its workspace resumes it.{' '}
-        <button type="button" onClick={() => setWoken(true)}>
-          Resume and show
-        </button>
-      </Empty>
-    );
-  return <Changes sandbox={sandbox} />;
+  return (
+    <Woken sandbox={sandbox} doing="comparing its workspace">
+      <Changes sandbox={sandbox} />
+    </Woken>
+  );
 }
 
 function Changes({ sandbox: { id, tenant, session } }: { readonly sandbox: Inspection }) {

@@ -4,7 +4,7 @@ import { useState } from 'preact/hooks';
 import type { AuditLine, Inspection } from './answers.ts';
 import { ExplainCommand } from './explain.tsx';
 import { clockTime, commandText, shown } from './format.ts';
-import { Badge, Card, Empty, Loading } from './parts.tsx';
+import { Badge, Card, DeniedOnly, Empty, Loading } from './parts.tsx';
 import { textOf } from './records.ts';
 
 const MAX_SHOWN = 300;
@@ -52,12 +52,7 @@ export function SandboxDecisions({ sandbox, records }: { readonly sandbox: Inspe
       <ExplainCommand sandbox={sandbox} />
       <Card
         title={`${all.length} decisions, ${all.filter(isDenial).length} denied`}
-        tools={
-          <label class="check">
-            <input type="checkbox" checked={isDeniedOnly} onChange={(event) => setDeniedOnly(event.currentTarget.checked)} />
-            Denied only
-          </label>
-        }
+        tools={<DeniedOnly isOn={isDeniedOnly} onChange={setDeniedOnly} />}
         flush
       >
         {rows.length === 0 ? (

@@ -5,7 +5,7 @@ import type { EgressDecision } from '../client/protocol/exec.ts';
 import type { AuditLine, Inspection } from './answers.ts';
 import { ExplainHost } from './explain.tsx';
 import { bytes, clockTime, shown } from './format.ts';
-import { Badge, Card, Empty, Loading } from './parts.tsx';
+import { Badge, Card, DeniedOnly, Empty, Loading } from './parts.tsx';
 
 const MAX_SHOWN = 300;
 
@@ -19,16 +19,7 @@ export function SandboxEgress({ sandbox, records }: { readonly sandbox: Inspecti
   return (
     <>
       <ExplainHost sandbox={sandbox} />
-      <Card
-        title={`${all.length} decisions, ${denied} denied`}
-        tools={
-          <label class="check">
-            <input type="checkbox" checked={isDeniedOnly} onChange={(event) => setDeniedOnly(event.currentTarget.checked)} />
-            Denied only
-          </label>
-        }
-        flush
-      >
+      <Card title={`${all.length} decisions, ${denied} denied`} tools={<DeniedOnly isOn={isDeniedOnly} onChange={setDeniedOnly} />} flush>
         {rows.length === 0 ? (
           <Empty>{all.length === 0 ? 'It has not asked for the network.' : 'Nothing was denied.'}</Empty>
         ) : (

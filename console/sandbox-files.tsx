@@ -2,12 +2,13 @@
 
 import { useEffect, useState } from 'preact/hooks';
 import type { FileEntry } from '../client/protocol/files.ts';
-import { canRead, isOperator, useAccess } from './access.ts';
+import { isOperator, useAccess } from './access.ts';
 import type { Inspection } from './answers.ts';
 import { bytes, clockTime, shown } from './format.ts';
 import { Icon } from './icon.tsx';
 import { linkTo } from './location.ts';
 import { Card, Empty, Loading, Problem, Scroll } from './parts.tsx';
+import { Woken } from './woken.tsx';
 
 const MAX_ENTRIES = 1000;
 const MAX_BYTES = 256 * 1024;
@@ -17,36 +18,26 @@ type Content =
   | { readonly kind: 'file'; readonly size: number; readonly bytes: Uint8Array };
 
 export function SandboxFiles({ sandbox, path }: { readonly sandbox: Inspection; readonly path: readonly string[] }) {
-  const access = useAccess();
-  const [isWoken, setWoken] = useState(false);
-  if (!canRead(access)) return <Empty>An observer sees commands and decisions, not files.</Empty>;
-  if (sandbox.state === 'paused' && !isWoken)
-    return (
-      <Empty>
-        The sandbox is paused; reading its files resumes it.{' '}
-        <button type="button" onClick={() => setWoken(true)}>
-          Resume and show
-        </button>
-      </Empty>
-    );
   const crumbs = path.map((name, index) => [name, path.slice(0, index + 1)] as const);
   return (
-    <Card
-      title={
-        <span class="crumbs">
-          <a href={linkTo('sandboxes', sandbox.id, 'files')}>/workspace</a>
-          {crumbs.map(([name, to]) => (
-            <span key={to.join('/')}>
-              {' / '}
-              <a href={linkTo('sandboxes', sandbox.id, 'files', ...to)}>{shown(name, { max: 60 })}</a>
-            </span>
-          ))}
-        </span>
-      }
-      flush
-    >
-      <Place key={path.join('/')} sandbox={sandbox} path={path} />
-    </Card>
+    <Woken sandbox={sandbox} doing="reading its files">
+      <Card
+        title={
+          <span class="crumbs">
+            <a href={linkTo('sandboxes', sandbox.id, 'files')}>/workspace</a>
+            {crumbs.map(([name, to]) => (
+              <span key={to.join('/')}>
+                {' / '}
+                <a href={linkTo('sandboxes', sandbox.id, 'files', ...to)}>{shown(name, { max: 60 })}</a>
+              </span>
+            ))}
+          </span>
+        }
+        flush
+      >
+        <Place key={path.join('/')} sandbox={sandbox} path={path} />
+      </Card>
+    </Woken>
   );
 }
 

@@ -13,8 +13,6 @@ import { openEngine } from './container/open-engine.ts';
 import type { Configuration } from './gateway/configuration.ts';
 import { createDispatch } from './gateway/handlers.ts';
 import { observedDispatch } from './gateway/observed-dispatch.ts';
-import { previewKey } from './gateway/ports/preview-pass.ts';
-import { PreviewServer } from './gateway/ports/preview-server.ts';
 import { RefusalRecord } from './gateway/refusal-record.ts';
 import { UsageBook } from './session/usage-book.ts';
 import { Gateway } from './gateway/server.ts';
@@ -24,6 +22,7 @@ import { type Clock, systemClock } from './observe/clock.ts';
 import type { Log } from './observe/log.ts';
 import { SecretStore } from './secrets/secret-store.ts';
 import { lockStateDir } from './observe/state-lock.ts';
+import { disconnectedFrom, openPreviews } from './open-clients.ts';
 import { explainWith } from './open-egress.ts';
 import { openSessions } from './open-sessions.ts';
 import { openTelemetry } from './open-telemetry.ts';
@@ -176,16 +175,7 @@ export async function startDaemon(config: Config, environment: DaemonEnvironment
       undo: (step) => undo.push(step),
     });
     const clients = new ClientRegistry({ clock });
-    const previews = new PreviewServer({
-      ...splitAddress(config.ports.listen),
-      scheme: config.ports.scheme,
-      domain: config.ports.domain,
-      key: previewKey(auth.keys.current.privateKey),
-      verify,
-      find: (sandbox, principal) => pool.find(sandbox, principal),
-      clock,
-      log,
-    });
+    const previews = openPreviews({ config, auth, pool, clock, log });
     const refusals = new RefusalRecord({ append: (entry) => recordAnyway({ audit, log }, entry), clock });
     const facts = { engine: engine.info.serverVersion, store: store.kind, instance: instanceId };
     const console = await openConsole({ ...environment, config, pool, spares, workspaces, audit, facts, clock });
@@ -240,13 +230,7 @@ export async function startDaemon(config: Config, environment: DaemonEnvironment
       ),
       route: (request, principal) => mcp.answer(request, principal) ?? routes.answer(request, principal),
       onRefused: (refused) => refusals.add(refused),
-      onDisconnected: (connection) => {
-        const { client } = connection;
-        if (client !== null && clients.disconnected(client.id, connection.disconnect, () => pool.controllerGone(client.id)))
-          pool.controllerLost(client.id);
-        // Back on another connection or not: the question went with this one.
-        if (client !== null) confirmations.disconnected(client.id);
-      },
+      onDisconnected: disconnectedFrom({ clients, pool, confirmations }),
     });
     undo.push(async (onExit) => {
       await pool.drain(onExit, onExit === 'close' && config.drainMs > 0 ? config.drainMs : 0);

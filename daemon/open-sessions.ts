@@ -14,6 +14,7 @@ import type { DeniedExecs } from './gateway/denied-execs.ts';
 import type { AuditLog } from './observe/audit-log.ts';
 import type { Clock } from './observe/clock.ts';
 import type { Log } from './observe/log.ts';
+import { Connected } from './open-clients.ts';
 import { openEgress } from './open-egress.ts';
 import { openPermissions } from './open-permissions.ts';
 import type { PolicySource } from './policy/grant-policy.ts';
@@ -74,15 +75,12 @@ export function openSessions(options: SessionParts): OpenedSessions {
     audit,
     log,
   });
+  const connected = new Connected(options.connections);
   const confirmations = new Confirmations({
     clock,
     audit,
     timeoutMs: () => configuration.now.permissions.confirmTimeoutMs,
-    deliver: (request) => {
-      const connection = connectionOf(pool.controllerOf(request.sandboxId) ?? '');
-      connection?.sendEvent({ event: 'confirm.request', request });
-      return connection?.client?.id ?? false;
-    },
+    deliver: (request): string | false => connected.ask(pool.controllerOf(request.sandboxId), request),
   });
   const egress = openEgress(config, configuration, clock, log);
   options.undo(() => egress.stop());
@@ -109,7 +107,7 @@ export function openSessions(options: SessionParts): OpenedSessions {
     onExecAdopted: recordAdoptedEnd({ audit, log, version: options.version }),
     egress,
     kernelLog,
-    ...egressEvents({ audit, log, confirmations, tell: (id, event) => connectionOf(pool.controllerOf(id) ?? '')?.sendEvent(event) }),
+    ...egressEvents({ audit, log, confirmations, tell: (id, event) => connected.tell(pool.controllerOf(id), event) }),
   });
 
   const sourceOf = (now: Config): PolicySource => ({
@@ -122,8 +120,6 @@ export function openSessions(options: SessionParts): OpenedSessions {
     permissions: now.permissions,
   });
   const permissions = openPermissions({ configuration, confirmations, audit });
-  const connectionOf = (clientId: string): Connection | undefined =>
-    [...options.connections()].find((connection) => connection.client?.id === clientId);
   const pool = new SessionPool({
     maker: factory,
     policySource: () => sourceOf(configuration.now),
@@ -143,18 +139,9 @@ export function openSessions(options: SessionParts): OpenedSessions {
       options.secrets
         .close(session.id)
         .catch((error: unknown) => log.error({ sandboxId: session.id, err: error }, 'sealed secrets not removed'));
-      for (const connection of options.connections())
-        if (connection.roles.forget(session.id))
-          connection.sendEvent({
-            event: 'session.ended',
-            sandbox: session.id,
-            code: session.state === 'failed' ? 'SANDBOX_FAILED' : 'SESSION_EXPIRED',
-            reason,
-          });
+      connected.ended(session, reason);
     },
-    onLeaseLost: (session, former) => {
-      connectionOf(former)?.sendEvent({ event: 'session.leaseLost', sandbox: session.id });
-    },
+    onLeaseLost: (session, former) => connected.tell(former, { event: 'session.leaseLost', sandbox: session.id }),
   });
   return { pool, confirmations, spares: () => factory.spares, egress, configuration, permissions };
 }

@@ -18,8 +18,6 @@ import { ConfigInForce } from '../config-in-force.ts';
 import { SpoolStore } from '../exec/spool-store.ts';
 import type { Connection } from '../gateway/connection.ts';
 import { createDispatch } from '../gateway/handlers.ts';
-import { previewKey } from '../gateway/ports/preview-pass.ts';
-import { PreviewServer } from '../gateway/ports/preview-server.ts';
 import { Gateway } from '../gateway/server.ts';
 import { splitAddress } from '../listen-address.ts';
 import { loadConfig } from '../load-config.ts';
@@ -27,6 +25,7 @@ import { systemClock } from '../observe/clock.ts';
 import { createLog } from '../observe/log.ts';
 import { openAudit } from '../open-audit.ts';
 import { openAuth } from '../open-auth.ts';
+import { Connected, disconnectedFrom, openPreviews } from '../open-clients.ts';
 import { openMcp } from '../open-mcp.ts';
 import { openPermissions } from '../open-permissions.ts';
 import { SecretStore } from '../secrets/secret-store.ts';
@@ -118,17 +117,12 @@ async function start(
   const receiptKeys = await loadSigningKeys(receiptKeyPathOf(stateDir));
   const workspaces = await openMockWorkspaces({ stateDir, uidRange: config.workspace.uidRange, clock, log });
   const configuration = new ConfigInForce({ initial: config, verify: () => undefined, audit, log });
-  const connectionOf = (clientId: string | null): Connection | undefined =>
-    [...gateway.connections()].find((connection) => connection.client?.id === (clientId ?? ''));
+  const connected = new Connected((): Iterable<Connection> => gateway.connections());
   const confirmations = new Confirmations({
     clock,
     audit,
     timeoutMs: () => configuration.now.permissions.confirmTimeoutMs,
-    deliver: (request) => {
-      const connection = connectionOf(pool.controllerOf(request.sandboxId));
-      connection?.sendEvent({ event: 'confirm.request', request });
-      return connection?.client?.id ?? false;
-    },
+    deliver: (request): string | false => connected.ask(pool.controllerOf(request.sandboxId), request),
   });
   const permissions = openPermissions({ configuration, confirmations, audit });
   const pool = new SessionPool({
@@ -154,24 +148,13 @@ async function start(
       confirmations.closed(session.id);
       permissions.forget(session.id);
       void secrets.close(session.id).catch(() => undefined);
-      const code = session.state === 'failed' ? 'SANDBOX_FAILED' : 'SESSION_EXPIRED';
-      for (const connection of gateway.connections())
-        if (connection.roles.forget(session.id)) connection.sendEvent({ event: 'session.ended', sandbox: session.id, code, reason });
+      connected.ended(session, reason);
     },
-    onLeaseLost: (session, former) => connectionOf(former)?.sendEvent({ event: 'session.leaseLost', sandbox: session.id }),
+    onLeaseLost: (session, former) => connected.tell(former, { event: 'session.leaseLost', sandbox: session.id }),
   });
   identify.from((id) => pool.sessionOf(id));
   const clients = new ClientRegistry({ clock });
-  const previews = new PreviewServer({
-    ...splitAddress(config.ports.listen),
-    scheme: config.ports.scheme,
-    domain: config.ports.domain,
-    key: previewKey(auth.keys.current.privateKey),
-    verify,
-    find: (sandbox, principal) => pool.find(sandbox, principal),
-    clock,
-    log,
-  });
+  const previews = openPreviews({ config, auth, pool, clock, log });
   const routes = new Routes({ pool, version: VERSION, notReady: async () => [] });
   const mcp = openMcp({ config, version: VERSION, clock, log });
   const { host, port } = splitAddress(config.listen);
@@ -197,11 +180,7 @@ async function start(
     }),
     route: (request, principal) => mcp.answer(request, principal) ?? routes.answer(request, principal),
     onRefused: () => undefined,
-    onDisconnected: ({ client, disconnect }) => {
-      if (client !== null && clients.disconnected(client.id, disconnect, () => pool.controllerGone(client.id)))
-        pool.controllerLost(client.id);
-      if (client !== null) confirmations.disconnected(client.id);
-    },
+    onDisconnected: disconnectedFrom({ clients, pool, confirmations }),
   });
   pool.start();
   undo.push(async () => {
