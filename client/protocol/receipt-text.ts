@@ -10,6 +10,9 @@ export const signedText = (receipt: UnsignedReceipt): string => canonicalJson(re
 export function canonicalJson(value: unknown): string {
   return JSON.stringify(value, (_, inner: unknown) => {
     if (typeof inner !== 'object' || inner === null || Array.isArray(inner)) return inner;
-    return Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)));
+    // Without a prototype, so that every name is a name like any other.
+    const sorted = Object.create(null) as Record<string, unknown>;
+    for (const key of Object.keys(inner).sort()) sorted[key] = (inner as Readonly<Record<string, unknown>>)[key];
+    return sorted;
   });
 }

@@ -19,10 +19,18 @@ export interface OutputGap {
 /** Pieces in order, a gap, or null: nothing more has come yet. */
 export type OutputBatch = readonly OutputPiece[] | OutputGap | null;
 
+interface OpenFile {
+  readonly segment: SpoolSegment;
+  readonly handle: FileHandle;
+  readonly letGo: () => void;
+  position: number;
+  offset: number;
+}
+
 export class SpoolReader {
   readonly #spool: ExecSpool;
   #offset: number;
-  #file: { readonly segment: SpoolSegment; readonly handle: FileHandle; position: number; offset: number } | null = null;
+  #file: OpenFile | null = null;
 
   constructor(spool: ExecSpool, offset: number) {
     this.#spool = spool;
@@ -49,27 +57,30 @@ export class SpoolReader {
   async #closeFile(): Promise<void> {
     const file = this.#file;
     this.#file = null;
+    file?.letGo();
     await file?.handle.close();
   }
 
   async #nextFromFile(): Promise<OutputBatch> {
-    // A file that is being read survives its removal; only a new one must still be there.
+    // A file that is being read survives its removal, and is not written over; only a new one must still be there.
     if (this.#file === null || this.#offset >= this.#file.segment.end) {
       await this.#closeFile();
       if (this.#offset < this.#spool.start) return this.#gap();
       const segment = this.#spool.segmentAt(this.#offset);
       if (segment === undefined) return this.#offset < this.#spool.tail.start ? this.#gap() : [];
+      const letGo = segment.hold();
       try {
         const handle = await open(segment.path, 'r');
-        this.#file = { segment, handle, ...segment.seek(this.#offset) };
+        this.#file = { segment, handle, letGo, ...segment.seek(this.#offset) };
       } catch (error) {
+        letGo();
         if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || this.#offset >= this.#spool.start) throw error;
         return this.#gap();
       }
     }
     const file = this.#file;
     const chunk = Buffer.allocUnsafeSlow(READ_CHUNK_BYTES);
-    const { bytesRead } = await file.handle.read(chunk, 0, READ_CHUNK_BYTES, file.position);
+    const { bytesRead } = await file.handle.read(chunk, 0, Math.min(READ_CHUNK_BYTES, file.segment.size - file.position), file.position);
     const pieces: OutputPiece[] = [];
     const consumed = readRecords(chunk.subarray(0, bytesRead), file.offset, (piece) => {
       file.offset = piece.offset + piece.bytes.length;

@@ -8,7 +8,7 @@ import { SpoolSegment } from './spool-segment.ts';
 
 const DEFAULT_MAX_TOTAL_BYTES = 2 * 1024 * 1024 * 1024;
 const DEFAULT_KEEP_MS = 600_000;
-const SEGMENT_NAME = /^([1-9]\d{0,9})\.(\d{1,15})\.seg$/;
+const SEGMENT_NAME = /^([1-9]\d{0,9})\.(\d{1,15})\.spool$/;
 
 /** What the store sees of a command's spool. */
 export interface StoredSpool {

@@ -30,6 +30,8 @@ export interface SpoolOptions {
 export class ExecSpool {
   readonly #options: SpoolOptions;
   readonly #segments: SpoolSegment[];
+  /** Trimmed; the next one is written over it. */
+  #spare: SpoolSegment | null = null;
   #tail: OutputTail;
   #durable: number;
   #flushing: Promise<void> | null = null;
@@ -61,7 +63,7 @@ export class ExecSpool {
   }
 
   get diskBytes(): number {
-    return this.#segments.reduce((sum, segment) => sum + segment.size, 0);
+    return this.#segments.reduce((sum, segment) => sum + segment.diskBytes, this.#spare?.diskBytes ?? 0);
   }
 
   get tail(): OutputTail {
@@ -113,12 +115,14 @@ export class ExecSpool {
   /** Nothing is appended any more. Frees memory that files can serve. */
   async finish(): Promise<void> {
     await this.flush();
+    this.#discardSpare();
     await Promise.all(this.#segments.map((segment) => segment.close()));
     if (!this.#isBroken) this.#tail.forget(0);
   }
 
-  /** Frees the oldest file; false if there is none but the one being written. */
+  /** Frees a file, the oldest but for the spare one; false if there is none but the one being written. */
   trim(): boolean {
+    if (this.#discardSpare()) return true;
     if (this.#segments.length < 2) return false;
     const oldest = this.#segments.shift();
     if (oldest !== undefined) this.#discard(oldest);
@@ -130,7 +134,9 @@ export class ExecSpool {
     this.#isRemoved = true;
     this.#options.store.forget(this);
     await this.#flushing;
-    await Promise.all(this.#segments.splice(0).map((segment) => segment.remove()));
+    const spare = this.#spare === null ? [] : [this.#spare];
+    this.#spare = null;
+    await Promise.all([...this.#segments.splice(0), ...spare].map((segment) => segment.remove()));
   }
 
   async #write(): Promise<void> {
@@ -140,19 +146,20 @@ export class ExecSpool {
     try {
       if (!this.#isBroken && !this.#isRemoved) {
         const segment = this.#current();
-        const before = segment.size;
+        const before = segment.diskBytes;
         await segment.append(records, bytes);
-        this.#options.store.account(this, segment.size - before);
+        this.#options.store.account(this, segment.diskBytes - before);
       }
     } catch (error) {
       // The command goes on: who follows closely misses nothing, who comes late is told of the gap.
       this.#isBroken = true;
       this.#options.onError(error);
+      this.#discardSpare();
       for (const segment of this.#segments.splice(0)) this.#discard(segment);
     }
     this.#durable = end;
     this.#tail.forget(this.#readers > 0 ? CACHE_BYTES : 0);
-    while (this.#segments[1] !== undefined && end - this.#segments[1].base >= this.#options.keepBytes) this.trim();
+    while (this.#segments[1] !== undefined && end - this.#segments[1].base >= this.#options.keepBytes) this.#retireOldest();
     this.#options.onDurable(end);
   }
 
@@ -160,14 +167,30 @@ export class ExecSpool {
     const last = this.#segments.at(-1);
     if (last !== undefined && last.size < SEGMENT_BYTES) return last;
     if (last !== undefined) last.close().catch(this.#options.onError);
-    const segment = new SpoolSegment(join(this.#options.directory, `${this.#options.name}.${this.#durable}.seg`), this.#durable);
+    const segment = new SpoolSegment(join(this.#options.directory, `${this.#options.name}.${this.#durable}.spool`), this.#durable);
+    if (this.#spare !== null) segment.takeOver(this.#spare);
+    this.#spare = null;
     this.#segments.push(segment);
     this.#options.store.register(this);
     return segment;
   }
 
+  #retireOldest(): void {
+    const oldest = this.#segments.shift();
+    if (oldest === undefined) return;
+    if (this.#spare === null && oldest.isFree) this.#spare = oldest;
+    else this.#discard(oldest);
+  }
+
+  #discardSpare(): boolean {
+    const spare = this.#spare;
+    this.#spare = null;
+    if (spare !== null) this.#discard(spare);
+    return spare !== null;
+  }
+
   #discard(segment: SpoolSegment): void {
-    this.#options.store.account(this, -segment.size);
+    this.#options.store.account(this, -segment.diskBytes);
     segment.remove().catch(this.#options.onError);
   }
 }

@@ -12,11 +12,13 @@ import type { GrantedPolicy } from '../policy/grant-policy.ts';
 import type { WorkspaceKeeper } from '../workspace/workspace-keeper.ts';
 import type { ContainerMaker, MadeSandbox } from './container-maker.ts';
 import type { ContainerSandbox } from './container-sandbox.ts';
+import { Later } from './later.ts';
 import type { SandboxOrder } from './running-sandbox.ts';
 import type { Spare } from './spare-pool.ts';
 
 /** A spare that does not answer in this time is not worth waiting for: one from nothing takes less. */
 const ANSWER_LIMIT_MS = 1000;
+const COUNT_AFTER_MS = 500;
 
 export interface SpareSandboxOptions {
   readonly maker: ContainerMaker;
@@ -81,16 +83,16 @@ export class SpareSandbox implements Spare {
   }
 
   async #claimWorkspace({ tenant, workspaceName: name, retain, policy }: SandboxOrder): Promise<void> {
-    const { workspaces, log, isStorageLimited } = this.#options;
+    const { workspaces, clock, log, isStorageLimited } = this.#options;
     const { sandbox } = this.#made;
     const maxBytes = workspaces.store.kind === 'btrfs' ? policy.limits.diskBytes : null;
-    const { counted } = await workspaces.claimSpare(sandbox.record.workspaceId, { tenant, name, retain, maxBytes });
-    const settled = counted.catch((error: unknown) =>
-      log.error({ sandboxId: this.id, err: error }, 'workspace not counted into its tenant'),
+    const { count } = await workspaces.claimSpare(sandbox.record.workspaceId, { tenant, name, retain, maxBytes });
+    if (isStorageLimited) return await count();
+    // Where nothing is limited it is a statistic: nobody waits for that, and those who open now get the processor first.
+    const counting = new Later(clock, COUNT_AFTER_MS, () =>
+      count().catch((error: unknown) => log.error({ sandboxId: this.id, err: error }, 'workspace not counted into its tenant')),
     );
-    sandbox.beforeRemoval(settled);
-    // Where nothing is limited it is a statistic, and nobody waits for that.
-    if (isStorageLimited) await counted;
+    sandbox.beforeLeaving(() => counting.done());
   }
 
   async #proven(order: SandboxOrder, signal: AbortSignal): Promise<Receipt> {

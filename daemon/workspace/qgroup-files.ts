@@ -1,8 +1,8 @@
 // The kernel's own view of btrfs quota groups, from /sys/fs/btrfs/<uuid>/qgroups. Owns reading it; sets one tunable.
 // Reading takes no process and names no path, so nothing that a tenant wrote can forge an answer.
 
-import { closeSync, openSync, readSync } from 'node:fs';
-import { access, readdir, readFile, realpath, writeFile } from 'node:fs/promises';
+import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
+import { access, readdir, realpath, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { SandboxError } from '../../client/protocol/errors.ts';
 
@@ -108,7 +108,8 @@ export class QgroupFiles {
 
   async #read(name: string): Promise<string | undefined> {
     try {
-      return (await readFile(join(this.#directory, name), 'utf8')).trim();
+      // At once and not through the thread pool: the kernel answers from memory.
+      return readFileSync(join(this.#directory, name), 'utf8').trim();
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       // ENODEV: the group was destroyed between open and read.

@@ -111,13 +111,13 @@ export class WorkspaceKeeper {
     return this.#options.records.find(tenant, name) !== undefined;
   }
 
-  /** Gives a spare to a tenant: its record says so, and nothing of it moves. `counted` settles when it counts into the tenant's storage. */
-  async claimSpare(id: string, request: WorkspaceRequest): Promise<{ readonly counted: Promise<void> }> {
+  /** Gives a spare to a tenant: its record says so, and nothing of it moves. `count` adds it to the tenant's storage. */
+  async claimSpare(id: string, request: WorkspaceRequest): Promise<{ readonly count: () => Promise<void> }> {
     const { store, records } = this.#options;
     const { tenant, name, retain, maxBytes } = request;
     if (records.get(id)?.maxBytes !== maxBytes) await store.setQuota(id, maxBytes);
     await records.update(id, { tenant, name, retain, maxBytes });
-    return { counted: store.assignTenant(id, tenant) };
+    return { count: () => store.assignTenant(id, tenant) };
   }
 
   /** At start: removes spares that no sandbox of ours has any more. */

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm, truncate, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, open as openFile, readdir, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -59,6 +59,8 @@ async function readAll(
   await reader.close();
   return { stdout: Buffer.concat(parts.stdout), stderr: Buffer.concat(parts.stderr), gaps, end: next };
 }
+
+const offsetOf = (name: string): number => Number(name.split('.')[1]);
 
 const pattern = (bytes: number, seed: number): Buffer =>
   Buffer.from(Array.from({ length: bytes }, (_, index) => (index * 7 + seed) & 0xff));
@@ -146,6 +148,52 @@ describe('the spool of a command', () => {
     expect(await readdir(store.directoryOf('sb'))).toEqual([]);
   });
 
+  test('writes over files that nobody needs any more, and no old byte is ever read', async () => {
+    const spool = open({ keepBytes: 4 * MIB });
+    const inodes = new Set<number>();
+    for (let index = 0; index < 60; index += 1) {
+      // Of a length that no file is a multiple of, so that each has older records behind its own.
+      spool.append(index % 2 === 0 ? 'stdout' : 'stderr', Buffer.alloc(60_001, index));
+      spool.append('stdout', Buffer.alloc(700_000 + index, index));
+      await spool.flush();
+      for (const name of await readdir(store.directoryOf('sb'))) inodes.add((await stat(join(store.directoryOf('sb'), name))).ino);
+      const { start } = spool;
+      const live = await readAll(spool, start);
+      expect(live.end).toBe(spool.end);
+      expect(live.stdout.at(-1)).toBe(index);
+      if (index % 7 !== 0) continue;
+      // What the next daemon would find, if this one were killed now.
+      const copy = await mkdtemp(join(tmpdir(), 'cloister-spool-'));
+      await cp(dir, copy, { recursive: true });
+      const recovered = await new SpoolStore({ dir: copy, log }).recover('sb');
+      expect(recovered.get(1)?.at(-1)?.end).toBe(spool.end);
+      await rm(copy, { recursive: true });
+    }
+    expect(inodes.size).toBeLessThan(5);
+    expect(store.totalBytes).toBeLessThan(16 * MIB);
+    await spool.remove();
+    expect(store.totalBytes).toBe(0);
+    expect(await readdir(store.directoryOf('sb'))).toEqual([]);
+  });
+
+  test('a daemon that is killed in the middle of writing over a file leaves nothing older in its output', async () => {
+    const spool = open({ keepBytes: MIB });
+    for (let index = 0; index < 12; index += 1) {
+      spool.append('stdout', Buffer.alloc(MIB, index));
+      await spool.flush();
+    }
+    const [last] = (await readdir(store.directoryOf('sb'))).sort((a, b) => offsetOf(b) - offsetOf(a));
+    const path = join(store.directoryOf('sb'), last ?? '');
+    const before = (await store.recover('sb')).get(1)?.at(-1)?.end;
+    const file = await openFile(path, 'r+');
+    const { size } = await file.stat();
+    // The records came, whole or in part, and what says that they hold did not.
+    await file.write(Buffer.concat([Buffer.from([0, 0, 2, 0]), Buffer.alloc(65_536, 0xee)]), 0, undefined, size);
+    await file.close();
+    expect((await store.recover('sb')).get(1)?.at(-1)?.end).toBe(before);
+    await spool.finish();
+  });
+
   test('lets a reader that is in the middle of a file finish it after it was trimmed', async () => {
     const spool = open({ keepBytes: MIB });
     for (let index = 0; index < 4; index += 1) {
@@ -171,10 +219,10 @@ describe('the spool of a command', () => {
     const spool = open();
     spool.append('stdout', pattern(100_000, 1));
     await spool.finish();
-    const path = join(store.directoryOf('sb'), '1.0.seg');
+    const path = join(store.directoryOf('sb'), '1.0.spool');
     spool.append('stderr', pattern(30_000, 2));
     await spool.finish();
-    await truncate(path, 100_004 + 4 + 12_345);
+    await truncate(path, 8 + 100_004 + 2 * 4 + 12_345);
     const segments = (await new SpoolStore({ dir, log }).recover('sb')).get(1) ?? [];
     expect(segments.map((segment) => [segment.base, segment.end])).toEqual([[0, 100_000]]);
     const again = new ExecSpool(
@@ -192,7 +240,7 @@ describe('the spool of a command', () => {
     const spools: ExecSpool[] = [];
     for (const name of ['1', '2', '3']) {
       const spool = open({ name, from: small });
-      spool.append('stdout', Buffer.alloc(MIB - 100));
+      spool.append('stdout', Buffer.alloc(MIB - 200));
       await spool.finish();
       small.ended(spool);
       spools.push(spool);

@@ -65,7 +65,7 @@ async function left(records: SandboxRecords, more: Partial<SandboxRecord>): Prom
   });
   journal.close();
   await mkdir(join(stateDir, 'spool', id), { recursive: true });
-  await writeFile(join(stateDir, 'spool', id, '1.0.seg'), 'output');
+  await writeFile(join(stateDir, 'spool', id, '1.0.spool'), 'output');
   return record;
 }
 
