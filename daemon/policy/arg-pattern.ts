@@ -18,7 +18,17 @@ export function matchPattern(pattern: ArgPattern, text: string): Match {
   // Markers match nothing but `*`: if that covers them, it covers whatever they become.
   if (matches(pattern.pieces, text)) return 'yes';
   if (!isComputed(text) && !hasGlob(text)) return 'no';
-  return text.length > MAX_COMPARED || canBeEqual(pattern.text, text) ? 'maybe' : 'no';
+  return text.length > MAX_COMPARED || (areEndsAlike(pattern, text) && canBeEqual(pattern.text, text)) ? 'maybe' : 'no';
+}
+
+/** Of most texts what is settled at their ends says enough. */
+function areEndsAlike({ pieces }: ArgPattern, text: string): boolean {
+  const [first = ''] = pieces;
+  const last = pieces.at(-1) ?? '';
+  for (let at = 0; at < first.length && at < text.length && !isMarker(text[at]); at += 1) if (text[at] !== first[at]) return false;
+  for (let at = 1; at <= last.length && at <= text.length && !isMarker(text.at(-at)); at += 1)
+    if (text.at(-at) !== last.at(-at)) return false;
+  return true;
 }
 
 function matches(pieces: readonly string[], text: string): boolean {
@@ -35,9 +45,11 @@ function matches(pieces: readonly string[], text: string): boolean {
   return at <= text.length - last.length;
 }
 
+const isAny = (char: string | undefined): boolean => char === UNKNOWN || char === STAR || char === '\uE003' || char === '\uE004';
+const isMarker = (char: string | undefined): boolean => char === ANY || isAny(char);
+
 /** Do two texts with wildcards have a text in common? */
 function canBeEqual(pattern: string, text: string): boolean {
-  const isAny = (char: string | undefined) => char === UNKNOWN || char === STAR || char === '\uE003' || char === '\uE004';
   let row = new Uint8Array(text.length + 1);
   row[0] = 1;
   for (let at = 0; at < text.length && isAny(text[at]); at += 1) row[at + 1] = 1;

@@ -6,10 +6,20 @@ import type { Piece } from './piece.ts';
 const MAX_CHARACTERS = 4096;
 const MAX_WORDS = 256;
 const MAX_DEPTH = 16;
+/** No sequence is longer. */
+const MAX_SEQUENCE = 32;
 
 interface Char {
   readonly text: string;
   readonly isQuoted: boolean;
+}
+
+/** A pair of braces. */
+interface Pair {
+  readonly open: number;
+  readonly close: number;
+  /** Commas of its own. */
+  readonly commas: readonly number[];
 }
 
 export function expandBraces(pieces: readonly Piece[]): readonly (readonly Piece[])[] {
@@ -28,50 +38,46 @@ export function expandBraces(pieces: readonly Piece[]): readonly (readonly Piece
 /** null: more than the bounds allow. */
 function expand(chars: readonly Char[], depth: number): (readonly Char[])[] | null {
   if (depth > MAX_DEPTH) return null;
-  for (let open = 0; open < chars.length; open += 1) {
-    if (!isAt(chars, open, '{') || (open > 0 && isAt(chars, open - 1, '$'))) continue;
-    const close = closing(chars, open);
-    if (close === -1) continue;
-    const alternatives = alternativesOf(chars.slice(open + 1, close));
+  for (const pair of pairsIn(chars)) {
+    const { open, close } = pair;
+    if (open > 0 && isAt(chars, open - 1, '$')) continue;
+    const alternatives = alternativesOf(chars, pair);
     if (alternatives === null) continue;
     const tails = expand(chars.slice(close + 1), depth + 1);
     if (tails === null) return null;
+    const head = joined(chars.slice(0, open));
     const result: (readonly Char[])[] = [];
     for (const alternative of alternatives) {
       const middles = expand(alternative, depth + 1);
       if (middles === null) return null;
-      for (const middle of middles) for (const tail of tails) result.push([...chars.slice(0, open), ...middle, ...tail]);
-      if (result.length > MAX_WORDS) return null;
+      if (result.length + middles.length * tails.length > MAX_WORDS) return null;
+      for (const middle of middles) for (const tail of tails) result.push([...head, ...middle, ...tail]);
     }
     return result;
   }
-  return [chars];
+  return [joined(chars)];
 }
 
 const isAt = (chars: readonly Char[], at: number, text: string): boolean => chars[at]?.text === text && !chars[at].isQuoted;
 
-function closing(chars: readonly Char[], open: number): number {
-  let depth = 0;
-  for (let at = open; at < chars.length; at += 1) {
-    if (isAt(chars, at, '{')) depth += 1;
+/** All pairs, outer ones first; one pass. */
+function pairsIn(chars: readonly Char[]): readonly Pair[] {
+  const found: Pair[] = [];
+  const left: { readonly open: number; readonly commas: number[] }[] = [];
+  for (let at = 0; at < chars.length; at += 1) {
+    if (isAt(chars, at, '{')) left.push({ open: at, commas: [] });
+    else if (isAt(chars, at, ',')) left.at(-1)?.commas.push(at);
     else if (isAt(chars, at, '}')) {
-      depth -= 1;
-      if (depth === 0) return at;
+      const innermost = left.pop();
+      if (innermost !== undefined) found.push({ ...innermost, close: at });
     }
   }
-  return -1;
+  return found.sort((a, b) => a.open - b.open);
 }
 
-function alternativesOf(inner: readonly Char[]): (readonly Char[])[] | null {
-  const found: Char[][] = [[]];
-  let depth = 0;
-  for (let at = 0; at < inner.length; at += 1) {
-    if (isAt(inner, at, '{')) depth += 1;
-    else if (isAt(inner, at, '}')) depth -= 1;
-    if (depth === 0 && isAt(inner, at, ',')) found.push([]);
-    else found.at(-1)?.push(inner[at] as Char);
-  }
-  return found.length > 1 ? found : sequence(inner);
+function alternativesOf(chars: readonly Char[], { open, close, commas }: Pair): (readonly Char[])[] | null {
+  if (commas.length === 0) return close - open > MAX_SEQUENCE ? null : sequence(chars.slice(open + 1, close));
+  return [...commas, close].map((end, at) => chars.slice((at === 0 ? open : (commas[at - 1] ?? open)) + 1, end));
 }
 
 function sequence(inner: readonly Char[]): (readonly Char[])[] | null {
@@ -88,4 +94,19 @@ function sequence(inner: readonly Char[]): (readonly Char[])[] | null {
     values.push([{ text: isLetters ? String.fromCharCode(value) : String(value), isQuoted: false }]);
   }
   return values;
+}
+
+/** What stands beside each other with the same quoting, as one; what may be anything stays by itself. */
+function joined(chars: readonly Char[]): readonly Char[] {
+  const runs: Char[] = [];
+  let text = '';
+  for (let at = 0; at < chars.length; at += 1) {
+    const char = chars[at] as Char;
+    text += char.text;
+    const next = chars[at + 1];
+    if (next !== undefined && next.isQuoted === char.isQuoted && char.text !== UNKNOWN && next.text !== UNKNOWN) continue;
+    runs.push({ text, isQuoted: char.isQuoted });
+    text = '';
+  }
+  return runs;
 }

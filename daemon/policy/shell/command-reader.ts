@@ -46,6 +46,7 @@ export class CommandReader implements CommandSink {
     const [first = ''] = words;
     this.#words += words.length;
     if (this.#words > MAX_WORDS) throw new TooComplex('it has too many words');
+    for (const { length } of words) this.reader.bounds.follow(length);
     if (isComputed(first) || hasGlob(nameOf(first))) return this.#unknown(words, scope);
     if (this.reader.call(words, scope)) return;
     const program = nameOf(first);
@@ -111,14 +112,14 @@ export class CommandReader implements CommandSink {
     const split = program === 'env' ? (options.get('S') ?? options.get('split-string')) : undefined;
     if (split !== undefined) return this.#text([split, ...argv].join(' '), inner);
     const directory = program === 'env' ? (options.get('C') ?? options.get('chdir')) : undefined;
-    if (directory !== undefined) applyBuiltin(['cd', directory], inner, null);
+    if (directory !== undefined) applyBuiltin(['cd', directory], inner, () => null);
     const text = program === 'flock' || program === 'runuser' ? (options.get('c') ?? options.get('command')) : undefined;
     if (text !== undefined) return this.#text(text, inner);
     if (argv.length === 0) return;
     if (program === 'watch') return this.#text(argv.join(' '), inner);
     if (program === 'command' && (options.has('v') || options.has('V'))) return;
     if (program === 'xargs' || program === 'parallel') {
-      const items = argv.includes(':::') ? argv.slice(argv.indexOf(':::') + 1) : options.has('a') ? null : itemsIn(scope.stdin);
+      const items = argv.includes(':::') ? argv.slice(argv.indexOf(':::') + 1) : options.has('a') ? null : this.#items(scope);
       const bare = argv.includes(':::') ? argv.slice(0, argv.indexOf(':::')) : argv;
       const replacing = program === 'parallel' && !options.has('I') ? new Map([...options, ['I', '{}']]) : options;
       const isReplaced = program !== 'parallel' || bare.some((word) => word.includes('{}'));
@@ -127,6 +128,11 @@ export class CommandReader implements CommandSink {
       return this.command(command, fork(inner, { stdin: { kind: 'none' } }));
     }
     this.command(argv, inner);
+  }
+
+  #items({ stdin }: Scope): readonly string[] | null {
+    if (stdin.kind === 'text') this.reader.bounds.follow(stdin.text.length * 2);
+    return itemsIn(stdin);
   }
 
   #special(program: string, words: readonly string[], scope: Scope): void {
@@ -165,7 +171,7 @@ export class CommandReader implements CommandSink {
           /^(export|declare|typeset|local|readonly|read|unset)$/.test(program)
         )
           scope.variables.isTampered = true;
-        applyBuiltin(words, scope, itemsIn(scope.stdin));
+        applyBuiltin(words, scope, () => this.#items(scope));
     }
   }
 

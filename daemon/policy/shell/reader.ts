@@ -16,6 +16,7 @@ import {
   type SyntaxNode,
   type Word,
 } from 'unbash';
+import { Bounds } from './bounds.ts';
 import { ForkBombs, isSpawningLoop } from '../floor/fork-bomb.ts';
 import type { FloorFinding } from '../floor/finding.ts';
 import { UNKNOWN } from './markers.ts';
@@ -25,8 +26,6 @@ import { fork, type Scope, type Stdin } from './scope.ts';
 import { stdinOf, targetsOf } from './redirects.ts';
 import { expandText, expandWord, type WordContext } from './word.ts';
 
-const MAX_STEPS = 1_500;
-const MAX_PARTS = 5_000;
 const MAX_WORDS = 16_384;
 const MAX_DEPTH = 24;
 /** Values of a loop's variable that are tried one by one. */
@@ -40,20 +39,17 @@ export interface CommandSink {
 }
 
 export class Reader {
+  readonly bounds: Bounds;
   readonly #sink: CommandSink;
   readonly #bombs = new ForkBombs();
   readonly #functions = new Map<string, CompoundCommand | SyntaxNode>();
   readonly #called = new Set<string>();
   readonly #active: string[] = [];
-  readonly #charged = new WeakSet<object>();
-  #steps = 0;
-  #parts = 0;
-  #characters: number;
   #problem: string | null = null;
 
   constructor(sink: CommandSink, length: number) {
     this.#sink = sink;
-    this.#characters = length * 2 + 16_384;
+    this.bounds = new Bounds(length);
   }
 
   /** Why the text could not be read; null: it could. */
@@ -64,7 +60,7 @@ export class Reader {
   /** A text that a shell is given, within what is read already or at its beginning. */
   text(text: string, scope: Scope): void {
     if (scope.depth >= MAX_DEPTH) throw new TooComplex('it is nested too deeply');
-    this.#spend(text.length);
+    this.bounds.spend(text.length);
     assertReadable(text);
     this.#script(parse(text), { ...scope, depth: scope.depth + 1 });
   }
@@ -91,34 +87,18 @@ export class Reader {
     return true;
   }
 
-  #spend(characters: number): void {
-    this.#characters -= characters;
-    if (this.#characters < 0) throw new TooComplex('it is nested too often');
-  }
-
-  #step(): void {
-    this.#steps += 1;
-    if (this.#steps > MAX_STEPS) throw new TooComplex(`it has more than ${MAX_STEPS} commands`);
-  }
-
   #context(scope: Scope): WordContext {
     return {
       variables: scope.variables,
       cwd: scope.cwd,
       positional: scope.positional,
       output: (part) => this.#outputOf(part, scope),
-      charge: (part, characters) => this.#charge(part, characters),
+      bounds: this.bounds,
     };
   }
 
-  #charge(part: object, characters: number): void {
-    if (this.#charged.has(part)) return;
-    this.#charged.add(part);
-    this.#spend(characters);
-  }
-
   #outputOf(part: CommandExpansionPart, scope: Scope): string | null {
-    this.#charge(part, part.text.length);
+    this.bounds.charge(part, part.text.length);
     const { script } = part;
     const only = script?.commands.length === 1 ? script.commands[0]?.command : undefined;
     if (only?.type !== 'Command' || scope.depth >= MAX_DEPTH) return null;
@@ -141,7 +121,7 @@ export class Reader {
   }
 
   #node(node: SyntaxNode | PipelineNode | AndOr, scope: Scope): void {
-    this.#step();
+    this.bounds.step();
     switch (node.type) {
       case 'Command':
         return this.#command(node, scope);
@@ -274,7 +254,10 @@ export class Reader {
   }
 
   #targets(redirects: readonly Redirection[], scope: Scope): void {
-    for (const path of targetsOf(redirects, this.#context(scope))) this.#sink.target(path, scope);
+    for (const path of targetsOf(redirects, this.#context(scope))) {
+      this.bounds.follow(path.length + 48);
+      this.#sink.target(path, scope);
+    }
   }
 
   #stdinOf(redirects: readonly Redirection[], scope: Scope): Stdin {
@@ -284,15 +267,14 @@ export class Reader {
   /** Commands inside words: $(), backticks, <(), and those in arithmetic and tests. */
   #substitutions(node: SyntaxNode, scope: Scope, except: readonly string[] = []): void {
     if (node.type === 'Word' && node.parts === undefined) return;
-    this.#parts += 1;
-    if (this.#parts > MAX_PARTS) throw new TooComplex(`it has more than ${MAX_PARTS} expansions`);
+    this.bounds.part();
     if (node.type === 'CommandExpansion' || node.type === 'ProcessSubstitution' || node.type === 'ArithmeticCommandExpansion') {
-      this.#charge(node, node.text.length);
+      this.bounds.charge(node, node.text.length);
       if (scope.depth >= MAX_DEPTH) throw new TooComplex('it is nested too deeply');
       if (node.script !== undefined) this.#script(node.script, fork(scope, { depth: scope.depth + 1, isSure: false }));
       return;
     }
-    if (node.type === 'ParameterExpansion' || node.type === 'HereDocBody') this.#charge(node, node.text.length);
+    if (node.type === 'ParameterExpansion' || node.type === 'HereDocBody') this.bounds.charge(node, node.text.length);
     forEachChild(node, (child) => {
       if (!except.includes(child.type)) this.#substitutions(child, scope);
     });

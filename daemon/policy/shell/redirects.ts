@@ -22,7 +22,8 @@ export function stdinOf(redirects: readonly Redirection[], inherited: Stdin, con
       stdin = { kind: 'text', text: redirect.target === undefined ? '' : expandText(redirect.target, context) };
     else if (redirect.type === 'HereDoc') {
       const { body } = redirect;
-      context.charge(body, body.text.length);
+      context.bounds.charge(body, body.text.length);
+      context.bounds.follow(body.text.length);
       stdin = { kind: 'text', text: body.parts === undefined ? body.text : expandParts(body.parts, context) };
     } else if (redirect.operator === '<' || redirect.operator === '<>') stdin = fromFile(redirect.target?.text ?? '');
     else if (redirect.operator === '<&') stdin = { kind: 'unknown' };

@@ -32,21 +32,28 @@ const INHERITED: ReadonlyMap<string, string> = new Map([
 export const isTrusted = (name: string): boolean => TRUSTED.test(name);
 
 export class Variables {
-  readonly #values: Map<string, readonly string[]>;
+  readonly #values = new Map<string, readonly string[]>();
+  /** What this is a fork of; not written to while this is in use. */
+  readonly #below: Variables | null;
   /** Names whose inherited value the request replaces. */
   readonly #overridden: ReadonlySet<string>;
+  #size = 0;
   /** A name that commands are found by was assigned: names of programs prove nothing from here on. */
   isTampered = false;
   hasOwnIfs = false;
 
-  constructor(overridden: ReadonlySet<string>, values?: ReadonlyMap<string, readonly string[]>) {
+  constructor(overridden: ReadonlySet<string>, below: Variables | null = null) {
     this.#overridden = overridden;
-    this.#values = new Map(values);
+    this.#below = below;
+    if (below === null) return;
+    this.#size = below.#size;
+    this.isTampered = below.isTampered;
+    this.hasOwnIfs = below.hasOwnIfs;
   }
 
   /** The elements it has (one, unless it is an array); undefined: not set here. A text UNKNOWN: anything. */
   get(name: string, cwd: string | null): readonly string[] | undefined {
-    const value = this.#values.get(name);
+    const value = this.#find(name);
     if (value !== undefined) return value;
     if (this.#overridden.has(name)) return [UNKNOWN];
     if (name === 'PWD') return [cwd ?? UNKNOWN];
@@ -58,24 +65,29 @@ export class Variables {
   set(name: string, value: readonly string[], isSure: boolean): void {
     if (isTrusted(name)) this.isTampered = true;
     if (name === 'IFS') this.hasOwnIfs = true;
-    const former = this.#values.get(name);
+    const former = this.#find(name);
     if (isSure && value.length === 1 && value[0] === UNKNOWN && former?.[0] === UNKNOWN) return;
     const isKept = value.length <= 64 && value.every((text) => text.length <= MAX_VALUE);
     const isSame = former === undefined || (former.length === value.length && former.every((text, at) => text === value[at]));
-    if (former === undefined && this.#values.size >= MAX_VARIABLES) return;
+    if (former === undefined) {
+      if (this.#size >= MAX_VARIABLES) return;
+      this.#size += 1;
+    }
     this.#values.set(name, isKept && (isSure || isSame) ? value : [UNKNOWN]);
   }
 
   append(name: string, text: string, isSure: boolean): void {
-    const former = this.#values.get(name);
+    const former = this.#find(name);
     this.set(name, [`${former?.[0] ?? UNKNOWN}${text}`], isSure);
   }
 
   /** For a subshell: what it assigns stays in it. */
   fork(): Variables {
-    const copy = new Variables(this.#overridden, this.#values);
-    copy.isTampered = this.isTampered;
-    copy.hasOwnIfs = this.hasOwnIfs;
-    return copy;
+    return new Variables(this.#overridden, this);
+  }
+
+  #find(name: string): readonly string[] | undefined {
+    const value = this.#values.get(name);
+    return value !== undefined || this.#below === null ? value : this.#below.#find(name);
   }
 }

@@ -2,6 +2,7 @@
 // tildes, variables and splitting; what is only known at run time becomes a marker. Runs nothing, reads no file.
 
 import type { CommandExpansionPart, ParameterExpansionPart, Word, WordPart } from 'unbash';
+import type { Bounds } from './bounds.ts';
 import { expandBraces } from './braces.ts';
 import { ANY, BREAK, PIPE_PATH, STAR, UNKNOWN, withoutMarkers } from './markers.ts';
 import type { Piece } from './piece.ts';
@@ -14,25 +15,34 @@ export interface WordContext {
   readonly positional: readonly string[] | null;
   /** What a substitution certainly yields; null: not known before it runs. */
   readonly output: (part: CommandExpansionPart) => string | null;
-  /** Called before text inside a word is parsed in its turn; throws beyond the bounds. */
-  readonly charge: (part: object, characters: number) => void;
+  readonly bounds: Bounds;
 }
 
 const NEEDS_WORK = /[\\~\uE000-\uE004]/;
 
 /** All words that it becomes; none, for an empty expansion. */
 export function expandWord(word: Word, context: WordContext): readonly string[] {
+  context.bounds.follow(word.text.length);
   const { parts } = word;
   if (parts === undefined && !NEEDS_WORK.test(word.text)) return [word.text];
   const pieces: Piece[] = [];
   if (parts === undefined) addLiteral(pieces, word.text);
   else for (const part of parts) addPart(pieces, part, context);
-  const variants = word.text.includes('{') ? expandBraces(pieces) : [pieces];
-  return variants.flatMap(split);
+  if (!word.text.includes('{')) return split(pieces);
+  // Braces are taken apart character by character.
+  context.bounds.follow(word.text.length * 16);
+  const words: string[] = [];
+  for (const variant of expandBraces(pieces)) {
+    const texts = split(variant);
+    for (const text of texts) context.bounds.follow(text.length + 16);
+    words.push(...texts);
+  }
+  return words;
 }
 
 /** As one text, unsplit: what an assignment or a here-document has of it. */
 export function expandText(word: Word, context: WordContext): string {
+  context.bounds.follow(word.text.length);
   if (word.parts === undefined && !NEEDS_WORK.test(word.text)) return word.text;
   const pieces: Piece[] = [];
   if (word.parts === undefined) addLiteral(pieces, word.text);
@@ -74,7 +84,11 @@ function addPart(pieces: Piece[], part: WordPart, context: WordContext, isQuoted
       return;
     case 'BraceExpansion':
       if (part.parts === undefined) addLiteral(pieces, part.text);
-      else for (const child of part.parts) addPart(pieces, child, context);
+      else {
+        push('{');
+        for (const child of part.parts) addPart(pieces, child, context);
+        push('}');
+      }
       return;
     case 'SimpleExpansion':
       addVariable(pieces, part.text.slice(1), isQuoted, context);
@@ -99,23 +113,20 @@ function addPart(pieces: Piece[], part: WordPart, context: WordContext, isQuoted
 
 /** Unquoted text as it was written: a backslash quotes what follows. */
 function addLiteral(pieces: Piece[], text: string): void {
-  let plain = '';
-  for (let at = 0; at < text.length; at += 1) {
-    if (text[at] !== '\\') {
-      plain += text[at];
-      continue;
-    }
-    if (plain !== '') pieces.push({ text: withoutMarkers(plain), isQuoted: false });
-    plain = '';
-    at += 1;
-    if (at < text.length && text[at] !== '\n') pieces.push({ text: withoutMarkers(text[at] ?? ''), isQuoted: true });
+  let from = 0;
+  for (let at = text.indexOf('\\'); at !== -1; at = text.indexOf('\\', from)) {
+    if (at > from) pieces.push({ text: withoutMarkers(text.slice(from, at)), isQuoted: false });
+    const quoted = text[at + 1];
+    if (quoted !== undefined && quoted !== '\n') pieces.push({ text: withoutMarkers(quoted), isQuoted: true });
+    from = at + 2;
   }
-  if (plain === '') return;
-  const clean = withoutMarkers(plain);
+  if (from >= text.length) return;
+  const clean = withoutMarkers(text.slice(from));
   if (pieces.length === 0 && clean.startsWith('~')) {
-    const [, user = '', rest = ''] = /^~([^/]*)(.*)$/s.exec(clean) ?? [];
+    const slash = clean.indexOf('/');
+    const user = clean.slice(1, slash === -1 ? undefined : slash);
     const home = user === '' ? HOME : user === 'root' ? '/root' : /^[a-z_][a-z0-9_-]*$/i.test(user) ? `/home/${user}` : UNKNOWN;
-    pieces.push({ text: home, isQuoted: true }, { text: rest, isQuoted: false });
+    pieces.push({ text: home, isQuoted: true }, { text: clean.slice(user.length + 1), isQuoted: false });
   } else pieces.push({ text: clean, isQuoted: false });
 }
 
@@ -135,6 +146,7 @@ function addVariable(pieces: Piece[], name: string, isQuoted: boolean, context: 
 }
 
 function addValues(pieces: Piece[], values: readonly string[], isQuoted: boolean, isList: boolean, context: WordContext): void {
+  for (const { length } of values) context.bounds.follow(length + 1);
   const texts = isQuoted || context.variables.hasOwnIfs ? values : values.map(globbed);
   const hasSpace = !isQuoted && context.variables.hasOwnIfs && texts.some((text) => text !== '');
   if (hasSpace) pieces.push({ text: UNKNOWN, isQuoted });
@@ -178,7 +190,7 @@ function addParameter(pieces: Piece[], part: ParameterExpansionPart, isQuoted: b
   // An unset name may come from the request's environment; what the text itself says is the worse of the two.
   if (value === undefined || value === UNKNOWN || (value === '') !== isAlternative) {
     if (value !== undefined && value !== UNKNOWN && value !== '' && !isAlternative) return;
-    context.charge(operation.operand, operation.operand.text.length);
+    context.bounds.charge(operation.operand, operation.operand.text.length);
     for (const child of operation.operand.parts ?? [null]) {
       if (child !== null) addPart(pieces, child, context, isQuoted);
       else if (isQuoted) pieces.push({ text: withoutMarkers(operation.operand.value), isQuoted });
@@ -189,8 +201,13 @@ function addParameter(pieces: Piece[], part: ParameterExpansionPart, isQuoted: b
 
 function join(pieces: readonly Piece[]): string {
   let text = '';
-  // Twice anything is anything.
-  for (const piece of pieces) if (piece.text !== UNKNOWN || !text.endsWith(UNKNOWN)) text += piece.text;
+  let last = '';
+  for (const piece of pieces) {
+    // Twice anything is anything.
+    if (piece.text === UNKNOWN && last.endsWith(UNKNOWN)) continue;
+    text += piece.text;
+    if (piece.text !== '') last = piece.text;
+  }
   return text;
 }
 

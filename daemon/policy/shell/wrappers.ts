@@ -2,6 +2,8 @@
 
 import { isComputed, STAR, UNKNOWN } from './markers.ts';
 
+const MAX_REPLACED = 128 * 1024;
+
 interface Wrapper {
   /** Short options that take a value. */
   readonly values: string;
@@ -135,7 +137,7 @@ export function foundBy(words: readonly string[], found: string): readonly (read
     if (!/^-(exec|execdir|ok|okdir)$/.test(words[at] ?? '')) continue;
     const command: string[] = [];
     for (at += 1; at < words.length && words[at] !== ';' && !(words[at] === '+' && words[at - 1] === '{}'); at += 1)
-      command.push((words[at] ?? '').replaceAll('{}', found));
+      command.push(replaced(words[at] ?? '', '{}', found));
     if (command.length > 0) commands.push(command);
   }
   return commands;
@@ -147,9 +149,15 @@ export function withItems(
   options: ReadonlyMap<string, string>,
   items: readonly string[] | null,
 ): readonly string[] {
-  const replaced = options.get('I') ?? (options.has('i') ? '{}' : options.get('replace') === '' ? '{}' : options.get('replace'));
+  const place = options.get('I') ?? (options.has('i') ? '{}' : options.get('replace') === '' ? '{}' : options.get('replace'));
   const all = items ?? [UNKNOWN];
-  if (replaced === undefined || replaced === '') return [...argv, ...all];
+  if (place === undefined || place === '') return [...argv, ...all];
   const item = all.length === 1 ? (all[0] ?? '') : (all.find((text) => text === '/' || text.includes(STAR)) ?? all[0] ?? UNKNOWN);
-  return argv.map((word) => (isComputed(word) ? word : word.replaceAll(replaced, item)));
+  return argv.map((word) => (isComputed(word) ? word : replaced(word, place, item)));
+}
+
+/** What gets longer than anything that is compared may be anything. */
+function replaced(word: string, place: string, item: string): string {
+  const between = word.split(place);
+  return word.length + (between.length - 1) * item.length > MAX_REPLACED ? UNKNOWN : between.join(item);
 }

@@ -19,6 +19,7 @@ export const HITS: Readonly<Record<string, Cases>> = {
     ['doubled slashes', 'rm -rf //'],
     ['the parent of a directory in the root', 'rm -rf /tmp/..'],
     ['many parents', 'rm -rf ../../../..'],
+    ['in braces beside a quoted name', 'rm -rf {/etc,"my build"}'],
     ['a way through /proc', 'rm -rf /proc/self/root'],
     ['a system directory through /proc', 'rm -rf /proc/1/root/etc'],
     ['/etc', 'rm -rf /etc'],
