@@ -3,6 +3,7 @@
 import { exitCodeOf, explainEnding } from '../cli/exit-code.ts';
 import type { ExecOptions } from '../exec-options.ts';
 import type { ExecResult } from '../protocol/index.ts';
+import { ModelOutput } from '../protocol/model-output.ts';
 import { ClientError, SandboxError } from '../errors.ts';
 
 /** Milliseconds a command of a model may take unless the adapter is told otherwise. */
@@ -18,6 +19,12 @@ export interface CommandOptions {
   readonly timeoutMs?: number | undefined;
   /** Names of the session's secrets that commands have in their environment. */
   readonly secrets?: readonly string[] | undefined;
+}
+
+/** What a framework gives to hear a command with. */
+export interface Hearers {
+  readonly onStdout?: ((text: string) => void) | undefined;
+  readonly onStderr?: ((text: string) => void) | undefined;
 }
 
 export interface Answer {
@@ -41,6 +48,16 @@ export function answerOf(result: ExecResult): Answer {
     stderr: appended(result.stderr, remarkOf(result)),
     exitCode: exitCodeOf(result),
     truncated: droppedBytes.stdout + droppedBytes.stderr > 0,
+  };
+}
+
+type Heard = Pick<ExecOptions, 'onStdout' | 'onStderr'>;
+
+/** Callbacks that get the text alone, whatever else they would take. */
+export function heardBy({ onStdout, onStderr }: Hearers): Heard {
+  return {
+    ...(onStdout === undefined ? {} : { onStdout: (text: string) => onStdout(text) }),
+    ...(onStderr === undefined ? {} : { onStderr: (text: string) => onStderr(text) }),
   };
 }
 
@@ -68,6 +85,14 @@ export async function told<T>(task: () => Promise<T>): Promise<T> {
   } catch (error) {
     throw forModel(error);
   }
+}
+
+/** Head and tail of a text, at most `characters` of it. */
+export function shortened(text: string, characters: number | undefined): string {
+  if (characters === undefined || text.length <= characters) return text;
+  const kept = new ModelOutput({ characters });
+  kept.append(Buffer.from(text));
+  return kept.read().text;
 }
 
 function hinted(hint: string | undefined): string {

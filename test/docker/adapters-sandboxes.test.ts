@@ -1,7 +1,17 @@
 // Adapters that are a framework's sandbox: the loop of the real framework with a scripted model, on a real sandbox.
 
 import { compute as computeSdk } from 'computesdk';
-import { Workspace } from '@mastra/core/workspace';
+import {
+  DirectoryNotEmptyError,
+  DirectoryNotFoundError,
+  FileExistsError,
+  FileNotFoundError,
+  IsDirectoryError,
+  NotDirectoryError,
+  PermissionError,
+  StaleFileError,
+  Workspace,
+} from '@mastra/core/workspace';
 import { Agent, applyPatchTool, shellTool } from '@openai/agents';
 import { filesystem, Manifest, SandboxAgent, shell } from '@openai/agents/sandbox';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -242,6 +252,33 @@ test('a Mastra agent runs commands, works with files and processes, and is told 
   expect(await sandbox.processes.kill(endless.pid)).toBe(true);
   expect(await endless.wait()).toMatchObject({ killed: true, success: false });
   expect(await sandbox.executeCommand('printf', ['%s|', "it's", '$HOME'])).toMatchObject({ stdout: "it's|$HOME|", success: true });
+  const files = new CloisterFilesystem(sandbox);
+  await files.mkdir('/dir/empty', { recursive: true });
+  await files.writeFile('/dir/b.md', 'two');
+  expect(await files.readdir('/dir', { extension: '.md' })).toMatchObject([
+    { name: 'b.md', size: 3 },
+    { name: 'empty', type: 'directory' },
+  ]);
+  expect(await files.stat('/dir')).toMatchObject({ name: 'dir', path: '/workspace/dir', type: 'directory', size: 0 });
+  const stale = new Date(0);
+  for (const [task, failure] of [
+    [() => files.deleteFile('/dir'), IsDirectoryError],
+    [() => files.mkdir('/dir'), FileExistsError],
+    [() => files.mkdir('/none/below'), FileNotFoundError],
+    [() => files.rmdir('/dir'), DirectoryNotEmptyError],
+    [() => files.rmdir('/dir/b.md'), NotDirectoryError],
+    [() => files.rmdir('/none'), DirectoryNotFoundError],
+    [() => files.readFile('/none'), FileNotFoundError],
+    [() => files.writeFile('/none/c', '', { recursive: false }), DirectoryNotFoundError],
+    [() => files.writeFile('/dir/b.md', '', { overwrite: false }), FileExistsError],
+    [() => files.writeFile('/dir/b.md', '', { expectedMtime: stale }), StaleFileError],
+    [() => files.readFile('../../etc/passwd'), PermissionError],
+  ] as const)
+    await expect(task()).rejects.toThrow(failure);
+  await files.rmdir('/dir/empty');
+  await files.rmdir('/none', { force: true });
+  await files.rmdir('/dir', { recursive: true });
+  expect(await files.exists('/dir')).toBe(false);
   await workspace.destroy();
   expect((await client.list()).some(({ session }) => session === 'mastra')).toBe(false);
 });

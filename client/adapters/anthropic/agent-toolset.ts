@@ -6,7 +6,7 @@ import { ToolError } from '@anthropic-ai/sdk/lib/tools/ToolError';
 import { z } from 'zod';
 import type { Sandbox } from '../../sandbox.ts';
 import { told } from '../answer.ts';
-import { type BashToolOptions, BashSession } from './bash-tool.ts';
+import { PersistentShell, type ShellOptions } from '../persistent-shell.ts';
 
 const MAX_FOUND = 1000;
 const file_path = z.string().min(1);
@@ -16,9 +16,9 @@ const file_path = z.string().min(1);
  * A command that fails is a tool error, as in the SDK's own toolset.
  * @example const tools = createAgentToolset(sandbox).filter(({ name }) => name !== 'bash');
  */
-export function createAgentToolset(sandbox: Sandbox, options: BashToolOptions = {}): BetaRunnableTool[] {
+export function createAgentToolset(sandbox: Sandbox, options: ShellOptions = {}): BetaRunnableTool[] {
   const { files } = sandbox;
-  const session = new BashSession(sandbox, options);
+  const shell = new PersistentShell(sandbox, options);
   const bash = betaZodTool({
     name: 'bash',
     description: 'Run a bash command in a persistent shell. State (cwd, env vars) persists across calls.',
@@ -27,14 +27,14 @@ export function createAgentToolset(sandbox: Sandbox, options: BashToolOptions = 
       restart: z.boolean().optional().describe('Restart the persistent shell before running'),
       timeout_ms: z.int().min(1).optional().describe('Per-call timeout in milliseconds'),
     }),
-    run: async (input, context) => {
-      const { text, isError } = await session.call(input, context?.signal ?? undefined);
+    run: async ({ timeout_ms, ...input }, context) => {
+      const { text, isError } = await shell.call({ ...input, timeoutMs: timeout_ms, signal: context?.signal });
       if (isError) throw new ToolError(text);
       return text;
     },
   });
   return [
-    { ...bash, close: () => session.close() },
+    { ...bash, close: () => shell.close() },
     betaZodTool({
       name: 'read',
       description: 'Read a UTF-8 text file relative to the workdir.',

@@ -5,7 +5,7 @@ import { defineProvider, type CommandResult, type RunCommandOptions } from '@com
 import type { Cloister, OpenOptions } from '../../client.ts';
 import type { ExecResult, SandboxInfo } from '../../protocol/index.ts';
 import type { Sandbox } from '../../sandbox.ts';
-import { answerOf, type CommandOptions, commandOptions } from '../answer.ts';
+import { answerOf, type CommandOptions, commandOptions, heardBy } from '../answer.ts';
 
 export interface CloisterProviderConfig extends CommandOptions {
   readonly cloister: Cloister;
@@ -103,7 +103,7 @@ export const cloister: ReturnType<typeof defineProvider<Held, CloisterProviderCo
 });
 
 async function run({ sandbox, config }: Held, command: string, options: RunCommandOptions = {}): Promise<CommandResult> {
-  const { cwd, env, timeout, background, onStdout, onStderr } = options;
+  const { cwd, env, timeout, background } = options;
   const defaults = commandOptions(config);
   const asked = { ...defaults, ...defined({ cwd, timeoutMs: timeout }), env: { ...defaults.env, ...env } };
   if (background === true) {
@@ -116,13 +116,7 @@ async function run({ sandbox, config }: Held, command: string, options: RunComma
       durationMs: started.durationMs,
     };
   }
-  return resultOf(
-    await sandbox.exec(command, {
-      ...asked,
-      ...(onStdout === undefined ? {} : { onStdout: (text: string) => onStdout(text) }),
-      ...(onStderr === undefined ? {} : { onStderr: (text: string) => onStderr(text) }),
-    }),
-  );
+  return resultOf(await sandbox.exec(command, { ...asked, ...heardBy(options) }));
 }
 
 function resultOf(result: ExecResult): CommandResult {

@@ -21,7 +21,7 @@ import type { FileEntry } from '../../protocol/index.ts';
 import type { Sandbox } from '../../sandbox.ts';
 import { answerOf, type CommandOptions, commandOptions, forModel, told } from '../answer.ts';
 import { below, inWorkspace, WORKSPACE } from '../workspace-path.ts';
-import { mediaTypeOf } from './media-type.ts';
+import { mediaTypeOfName } from '../media-type.ts';
 
 const MAX_LISTED = 10_000;
 const MAX_READ_BYTES = 16 * 1024 * 1024;
@@ -140,7 +140,7 @@ export class CloisterBackend implements SandboxBackendProtocolV2 {
     const bytes = await this.#sandbox.files.read(inWorkspace(path), { length: MAX_READ_BYTES + 1 });
     if (bytes.byteLength > MAX_READ_BYTES)
       throw new Error(`Cannot read ${path}: it is over ${MAX_READ_BYTES} bytes; read parts of it with a command`);
-    const mimeType = mediaTypeOf(path);
+    const mimeType = mediaTypeOfName(path);
     if (mimeType !== null) return { content: bytes, mimeType };
     if (bytes.includes(0)) throw new Error(`Cannot read ${path}: it is a binary file; look into it with a command`);
     return { content: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8'), mimeType: 'text/plain' };

@@ -1,23 +1,16 @@
 // Processes that go on while the agent does something else: commands in the background, known by the ids of their execs.
 
-import {
-  ProcessHandle,
-  SandboxProcessManager,
-  type CommandResult,
-  type MastraSandbox,
-  type ProcessInfo,
-  type SpawnProcessOptions,
-} from '@mastra/core/workspace';
+import * as mastra from '@mastra/core/workspace';
 import type { ExecOptions } from '../../exec-options.ts';
-import type { Execution } from '../../execution.ts';
 import type { ExecResult } from '../../protocol/index.ts';
 import type { Sandbox } from '../../sandbox.ts';
-import { answerOf, type CommandOptions, told } from '../answer.ts';
+import { answerOf } from '../answer.ts';
+import { RunningCommand } from '../running-command.ts';
 
 /** What processes need of their sandbox. */
-type ProcessHost = MastraSandbox & { opened(): Promise<Sandbox> };
+type ProcessHost = mastra.MastraSandbox & { opened(): Promise<Sandbox> };
 
-export class CloisterProcesses extends SandboxProcessManager<ProcessHost> {
+export class CloisterProcesses extends mastra.SandboxProcessManager<ProcessHost> {
   readonly #secrets: readonly string[] | undefined;
 
   constructor(secrets?: readonly string[]) {
@@ -26,92 +19,66 @@ export class CloisterProcesses extends SandboxProcessManager<ProcessHost> {
   }
 
   /** No time limit unless `timeout` says one. */
-  override async spawn(command: string, options: SpawnProcessOptions = {}): Promise<ProcessHandle> {
+  override async spawn(command: string, options: mastra.SpawnProcessOptions = {}): Promise<mastra.ProcessHandle> {
     const sandbox = await this.sandbox.opened();
-    const asked = { ...execOptions(this.sandbox, options, { secrets: this.#secrets }), timeoutMs: options.timeout, background: true };
-    const handle = new CloisterProcess(command, options, (callbacks) =>
-      sandbox.exec(command, { ...asked, ...callbacks, ...(options.stdinMode === 'ignore' ? {} : { stdin: true as const }) }),
-    );
+    const stdin = options.stdinMode === 'ignore' ? undefined : (true as const);
+    const asked = { ...execOptions(this.sandbox, options), secrets: this.#secrets, background: true, stdin };
+    const handle = new CloisterProcess(options, (heard) => sandbox.exec(command, { ...asked, ...heard }));
     this._tracked.set(handle.pid, handle);
     return handle;
   }
 
-  override list(): Promise<ProcessInfo[]> {
-    const infos = [...this._tracked.values()].map(({ pid, command, exitCode }) => ({
+  override list(): Promise<mastra.ProcessInfo[]> {
+    const infos = [...this._tracked.values()].map(({ pid, command = '', exitCode }) => ({
       pid,
+      command,
       running: exitCode === undefined,
-      ...(command === undefined ? {} : { command }),
       ...(exitCode === undefined ? {} : { exitCode }),
     }));
     return Promise.resolve(infos);
   }
 }
 
-type Callbacks = Required<Pick<ExecOptions, 'onStdout' | 'onStderr'>>;
+class CloisterProcess extends mastra.ProcessHandle {
+  readonly #running: RunningCommand;
 
-class CloisterProcess extends ProcessHandle {
-  readonly pid: string;
-  readonly #execution: Execution;
-  readonly #ended: Promise<ExecResult>;
-  #exitCode: number | undefined;
-
-  constructor(command: string, options: SpawnProcessOptions, start: (callbacks: Callbacks) => Execution) {
+  constructor(options: mastra.SpawnProcessOptions, start: ConstructorParameters<typeof RunningCommand>[0]) {
     super(options);
-    this.command = command;
-    this.#execution = start({ onStdout: (text) => this.emitStdout(text), onStderr: (text) => this.emitStderr(text) });
-    this.pid = this.#execution.id;
-    this.#ended = this.#end();
-    // Who waits hears of a failure; nobody has to.
-    this.#ended.catch(() => undefined);
+    this.#running = new RunningCommand(start, { onStdout: (text) => this.emitStdout(text), onStderr: (text) => this.emitStderr(text) });
+  }
+
+  get pid(): string {
+    return this.#running.id;
   }
 
   get exitCode(): number | undefined {
-    return this.#exitCode;
+    return this.#running.exitCode;
   }
 
-  override async wait(): Promise<CommandResult> {
-    const result = commandResult(await told(() => this.#ended));
-    const { stdout, stderr, stdoutTruncated, stderrTruncated, stdoutDroppedBytes, stderrDroppedBytes } = this;
-    return { ...result, stdout, stderr, stdoutTruncated, stderrTruncated, stdoutDroppedBytes, stderrDroppedBytes };
+  /** What was dropped of the output the base class says. */
+  override async wait(): Promise<mastra.CommandResult> {
+    return { ...commandResult(await this.#running.ended), stdout: this.stdout, stderr: this.stderr };
   }
 
   async kill(): Promise<boolean> {
-    if (this.#exitCode !== undefined) return false;
-    await told(() => this.#execution.kill());
-    await this.#ended.catch(() => undefined);
-    return true;
+    return await this.#running.kill();
   }
 
   async sendStdin(data: string): Promise<void> {
-    await told(() => this.#execution.write(data));
+    await this.#running.write(data);
   }
 
   override async closeStdin(): Promise<void> {
-    await told(async () => this.#execution.closeStdin());
-  }
-
-  async #end(): Promise<ExecResult> {
-    const result = await this.#execution.result;
-    // Why it did not end by itself is said where a model looks.
-    const remark = answerOf({ ...result, stdout: '', stderr: '' }).stderr;
-    if (remark !== '') this.emitStderr(remark);
-    this.#exitCode = answerOf(result).exitCode;
-    return result;
+    await this.#running.closeStdin();
   }
 }
 
-export function execOptions(sandbox: ProcessHost, options: SpawnProcessOptions, defaults: CommandOptions): ExecOptions {
-  const env = Object.entries({ ...sandbox.getEnv(), ...options.env }).filter((entry): entry is [string, string] => entry[1] !== undefined);
-  return {
-    cwd: options.cwd ?? sandbox.workingDirectory,
-    env: Object.fromEntries(env),
-    timeoutMs: options.timeout ?? defaults.timeoutMs,
-    signal: options.abortSignal,
-    secrets: defaults.secrets,
-  };
+export function execOptions(sandbox: ProcessHost, { cwd, env, timeout, abortSignal }: mastra.SpawnProcessOptions): ExecOptions {
+  const set = Object.entries({ ...sandbox.getEnv(), ...env }).filter((entry): entry is [string, string] => entry[1] !== undefined);
+  return { cwd: cwd ?? sandbox.workingDirectory, env: Object.fromEntries(set), timeoutMs: timeout, signal: abortSignal };
 }
 
-export function commandResult(result: ExecResult): CommandResult {
+export function commandResult(result: ExecResult): mastra.CommandResult {
   const { stdout, stderr, exitCode } = answerOf(result);
   const { outcome, droppedBytes, durationMs } = result;
   return {

@@ -1,27 +1,16 @@
 // The sandbox of a Mastra workspace: one session of Cloister, opened when it is first needed.
 
-import {
-  MastraSandbox,
-  type CommandResult,
-  type ExecuteCommandOptions,
-  type MastraSandboxOptions,
-  type ProviderStatus,
-  type SandboxInfo,
-} from '@mastra/core/workspace';
+import * as mastra from '@mastra/core/workspace';
 import type { Cloister, OpenOptions } from '../../client.ts';
 import type { Sandbox } from '../../sandbox.ts';
-import { type CommandOptions, DEFAULT_TIMEOUT_MS, told } from '../answer.ts';
+import { type CommandOptions, DEFAULT_TIMEOUT_MS, heardBy, told } from '../answer.ts';
 import { CloisterProcesses, commandResult, execOptions } from './processes.ts';
 
-type Lifecycle = Pick<MastraSandboxOptions, 'onStart' | 'onStop' | 'onDestroy'>;
-
-export interface CloisterSandboxOptions extends CommandOptions, Lifecycle {
+export interface CloisterSandboxOptions extends CommandOptions, Pick<mastra.MastraSandboxOptions, 'onStart' | 'onStop' | 'onDestroy'> {
   readonly cloister: Cloister;
   /** What the session is opened with; its name is the sandbox's id. */
   readonly open: OpenOptions;
 }
-
-type Outcome = { outcome: 'created' | 'connected' };
 
 /**
  * `stop` keeps the session's workspace for the next `start`, `destroy` deletes it.
@@ -29,26 +18,20 @@ type Outcome = { outcome: 'created' | 'connected' };
  *   const sandbox = new CloisterSandbox({ cloister, open: { session: 'build-42' } });
  *   const workspace = new Workspace({ sandbox, filesystem: new CloisterFilesystem(sandbox) });
  */
-export class CloisterSandbox extends MastraSandbox {
+export class CloisterSandbox extends mastra.MastraSandbox {
   readonly id: string;
   readonly name = 'CloisterSandbox';
   readonly provider = 'cloister';
-  status: ProviderStatus = 'pending';
+  status: mastra.ProviderStatus = 'pending';
   declare readonly processes: CloisterProcesses;
   readonly #options: CloisterSandboxOptions;
   #opened: Sandbox | null = null;
 
   constructor(options: CloisterSandboxOptions) {
-    const { onStart, onStop, onDestroy, env, cwd } = options;
-    const hooks = Object.fromEntries(Object.entries({ onStart, onStop, onDestroy }).filter(([, hook]) => hook !== undefined));
-    super({
-      ...hooks,
-      name: 'CloisterSandbox',
-      env: { ...env },
-      workingDirectory: cwd ?? '/workspace',
-      processes: new CloisterProcesses(options.secrets),
-    });
-    this.id = options.open.session;
+    const { cloister: _cloister, open, cwd, env, secrets, timeoutMs: _timeoutMs, ...hooks } = options;
+    const processes = new CloisterProcesses(secrets);
+    super({ ...hooks, name: 'CloisterSandbox', env: { ...env }, workingDirectory: cwd ?? '/workspace', processes });
+    this.id = open.session;
     this.#options = options;
   }
 
@@ -59,7 +42,7 @@ export class CloisterSandbox extends MastraSandbox {
     return this.#opened;
   }
 
-  override async start(): Promise<Outcome> {
+  override async start(): Promise<{ outcome: 'created' | 'connected' }> {
     this.#opened = await told(() => this.#options.cloister.open(this.#options.open));
     return { outcome: this.#opened.created ? 'created' : 'connected' };
   }
@@ -73,40 +56,28 @@ export class CloisterSandbox extends MastraSandbox {
   }
 
   /** `args` are arguments, whatever is in them. */
-  override async executeCommand(command: string, args: string[] = [], options: ExecuteCommandOptions = {}): Promise<CommandResult> {
+  override async executeCommand(
+    command: string,
+    args: string[] = [],
+    options: mastra.ExecuteCommandOptions = {},
+  ): Promise<mastra.CommandResult> {
     const sandbox = await this.opened();
+    const { secrets, timeoutMs = DEFAULT_TIMEOUT_MS } = this.#options;
+    const asked = { ...execOptions(this, { timeout: timeoutMs, ...options }), ...heardBy(options), secrets };
     const line = [command, ...args.map((arg) => `'${arg.replaceAll("'", "'\\''")}'`)].join(' ');
-    const { onStdout, onStderr } = options;
-    const result = await told(
-      () =>
-        sandbox.exec(line, {
-          ...execOptions(this, options, { ...this.#options, timeoutMs: this.#options.timeoutMs ?? DEFAULT_TIMEOUT_MS }),
-          ...(onStdout === undefined ? {} : { onStdout: (text: string) => onStdout(text) }),
-          ...(onStderr === undefined ? {} : { onStderr: (text: string) => onStderr(text) }),
-        }).result,
-    );
-    return { ...commandResult(result), command, args };
+    return { ...commandResult(await told(() => sandbox.exec(line, asked).result)), command, args };
   }
 
-  override async writeFiles(files: { path: string; content: string | Uint8Array; mode?: number | string }[]): Promise<void> {
+  override async writeFiles(files: mastra.SandboxFileInput[]): Promise<void> {
     const sandbox = await this.opened();
-    for (const { path, content, mode } of files) {
-      const bits = typeof mode === 'string' ? Number.parseInt(mode, 8) : mode;
-      await told(() => sandbox.files.write(path, content, bits === undefined ? {} : { mode: bits & 0o777 }));
-    }
+    for (const { path, content, ...options } of files) await told(() => sandbox.files.write(path, content, options));
   }
 
-  override getInfo(): SandboxInfo {
+  override getInfo(): mastra.SandboxInfo {
     const { id, name, provider, status } = this;
-    const receipt = this.#opened?.receipt;
-    return {
-      id,
-      name,
-      provider,
-      status,
-      createdAt: new Date(receipt?.at ?? 0),
-      metadata: receipt === undefined ? {} : { sandboxId: receipt.sandboxId, image: receipt.image.name, profile: receipt.profile },
-    };
+    const { at = 0, sandboxId, image, profile } = this.#opened?.receipt ?? {};
+    const metadata = sandboxId === undefined ? {} : { sandboxId, image: image?.name, profile };
+    return { id, name, provider, status, createdAt: new Date(at), metadata };
   }
 
   override getInstructions(): string {

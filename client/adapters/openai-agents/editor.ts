@@ -9,33 +9,23 @@ import { forModel } from '../answer.ts';
 export function createEditor({ files }: Sandbox): Editor {
   return {
     createFile: ({ path, diff }) =>
-      settled(async () => {
-        await files.write(path, applyDiff('', diff, 'create'), { exclusive: true });
-        return `Created ${path}`;
-      }),
-    updateFile: ({ path, diff, moveTo }) =>
-      settled(async () => {
+      settled(`Created ${path}`, async () => await files.write(path, applyDiff('', diff, 'create'), { exclusive: true })),
+    updateFile: ({ path, diff, moveTo = path }) =>
+      settled(moveTo === path ? `Updated ${path}` : `Updated ${path} and moved it to ${moveTo}`, async () => {
         const bytes = await files.read(path);
         const text = applyDiff(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes), diff);
-        if (moveTo === undefined || moveTo === path) {
-          await files.write(path, text, { ifMatch: createHash('sha256').update(bytes).digest('hex') });
-          return `Updated ${path}`;
-        }
-        await files.write(moveTo, text, { exclusive: true });
-        await files.remove(path);
-        return `Updated ${path} and moved it to ${moveTo}`;
+        const ifMatch = createHash('sha256').update(bytes).digest('hex');
+        await files.write(moveTo, text, moveTo === path ? { ifMatch } : { exclusive: true });
+        if (moveTo !== path) await files.remove(path);
       }),
-    deleteFile: ({ path }) =>
-      settled(async () => {
-        await files.remove(path);
-        return `Deleted ${path}`;
-      }),
+    deleteFile: ({ path }) => settled(`Deleted ${path}`, () => files.remove(path)),
   };
 }
 
-async function settled(task: () => Promise<string>): Promise<ApplyPatchResult> {
+async function settled(done: string, task: () => Promise<unknown>): Promise<ApplyPatchResult> {
   try {
-    return { status: 'completed', output: await task() };
+    await task();
+    return { status: 'completed', output: done };
   } catch (error) {
     return { status: 'failed', output: forModel(error).message };
   }
