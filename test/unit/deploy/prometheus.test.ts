@@ -4,41 +4,13 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Registry } from 'prom-client';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { systemClock } from '../../../daemon/observe/clock.ts';
-import { Metrics } from '../../../daemon/observe/metrics.ts';
-import { addGauges } from '../../../daemon/observe/metrics-gauges.ts';
+import { metricsSeries } from '../../support/metrics-series.ts';
 
 const DIRECTORY = join(import.meta.dirname, '../../../deploy/prometheus');
 const read = (name: string): string => readFileSync(join(DIRECTORY, name), 'utf8');
 const promtool = (...args: string[]): string => execFileSync('promtool', args, { cwd: DIRECTORY, encoding: 'utf8' });
-
-/** Every series the daemon can have, with what Prometheus makes of histograms. */
-async function known(): Promise<ReadonlySet<string>> {
-  const metrics = new Metrics({ channels: ['canary'] });
-  addGauges({
-    registry: metrics.registry,
-    version: '1',
-    sandboxes: () => [],
-    tenantLabel: (tenant) => tenant,
-    maxSandboxes: 1,
-    creating: 1,
-    spares: () => ({ free: 0, wanted: 0 }),
-    confirmations: () => 0,
-    connections: () => 0,
-    egressRestarts: () => 0,
-    pingEngine: async () => undefined,
-    disks: { state: '/' },
-    clock: systemClock,
-  });
-  expect(metrics.registry).toBeInstanceOf(Registry);
-  const described = await metrics.registry.getMetricsAsJSON();
-  return new Set(
-    described.flatMap(({ name, type }) => (String(type) === 'histogram' ? [`${name}_bucket`, `${name}_sum`, `${name}_count`] : [name])),
-  );
-}
 
 const namesIn = (text: string): string[] => [...new Set(text.match(/\b(cloister|process)_[a-z_]+\b/g) ?? [])].sort();
 
@@ -65,13 +37,13 @@ describe('deploy/prometheus', () => {
   });
 
   test('the rules ask for nothing the daemon does not have', async () => {
-    const there = await known();
+    const there = await metricsSeries();
     expect(namesIn(read('alerts.yml').replaceAll(/^ *(runbook|summary):.*$/gm, '')).filter((name) => !there.has(name))).toEqual([]);
   });
 
   test('the dashboard asks for nothing the daemon does not have, in expressions that Prometheus reads', async () => {
     const { panels, annotations, templating } = Dashboard.parse(JSON.parse(read('grafana-dashboard.json')));
-    const there = await known();
+    const there = await metricsSeries();
     const expressions = [...panels.flatMap(({ targets }) => targets), ...annotations.list].map(({ expr }) => expr);
     expect(expressions.length).toBeGreaterThan(30);
     for (const text of [...expressions, ...templating.list.map(({ query }) => query)])
