@@ -23,6 +23,8 @@ const HOMES = {
   commander: ['daemon/main\\.ts', 'daemon/cli/', 'client/cli/'],
   '@modelcontextprotocol/server': ['daemon/mcp/', 'daemon/cli/mcp\\.ts'],
   jose: ['daemon/auth/'],
+  '@fastify/busboy': ['daemon/compat/'],
+  '@redis/client': ['daemon/fleet/'],
   ai: ['client/adapters/ai/'],
   'bash-tool': ['client/adapters/ai/'],
   '@anthropic-ai/sdk': ['client/adapters/anthropic/'],
@@ -75,11 +77,15 @@ export default {
     },
     {
       name: 'daemon-knows-only-the-protocol',
-      comment: 'Of the client the daemon knows the protocol; its command line and its MCP server are also clients.',
+      comment: 'Of the client the daemon knows the protocol; its command line, its MCP server and its endpoint for E2B are also clients.',
       severity: 'error',
       from: {
         path: '^daemon/',
-        pathNot: ['^daemon/main\\.ts$', '^daemon/cli/', '^daemon/(mcp/|open-mcp\\.ts$|testing/mock-daemon\\.ts$)'],
+        pathNot: [
+          '^daemon/main\\.ts$',
+          '^daemon/cli/',
+          '^daemon/(mcp/|open-mcp\\.ts$|compat/|open-compat\\.ts$|testing/mock-daemon\\.ts$)',
+        ],
       },
       to: { path: '^client/', pathNot: '^client/protocol/' },
     },

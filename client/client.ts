@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout } from 'node:timers/promises';
 import { Connection } from './connection.ts';
 import { ClientError, SandboxError } from './errors.ts';
+import { Images } from './images.ts';
 import { Operations } from './operations.ts';
 import type {
   ConfirmAnswer,
@@ -120,6 +121,11 @@ export class Cloister {
   /** For operators: open questions and the daemon's configuration. */
   get operations(): Operations {
     return new Operations(this.#connection);
+  }
+
+  /** For operators: the images that sessions may ask for. */
+  get images(): Images {
+    return new Images(this.#connection);
   }
 
   get daemonVersion(): string {

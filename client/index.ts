@@ -32,6 +32,7 @@ export type { TransferOptions, TransferProgress } from './tree-progress.ts';
 export type { DownloadOptions } from './tree-transfer.ts';
 export type { DiffOptions, ForkOptions, SandboxWorkspace, UndoOptions } from './workspace.ts';
 export { verifyReceipt } from './verify-receipt.ts';
+export type { AddImageOptions, Images, ImageSource } from './images.ts';
 export type { Operations } from './operations.ts';
 export type { SandboxPermissions } from './permissions.ts';
 export type { PortUrlOptions, SandboxPorts } from './ports.ts';
@@ -41,6 +42,7 @@ export type { Shell, ShellRunOptions, ShellRunResult } from './shell.ts';
 export type { InsertOptions, LineRange, PatchOptions, TextEdit } from './text-files.ts';
 export type { OutputChunk } from './output-chunk.ts';
 export type {
+  AddedImage,
   ConfigChange,
   ConfigInForce,
   ConfirmRequest,
@@ -59,6 +61,9 @@ export type {
   FileModes,
   FileStat,
   FileView,
+  ImageFinding,
+  ImageFindingName,
+  ImageInfo,
   InsertResult,
   Limits,
   LimitsRequest,

@@ -61,6 +61,9 @@ const RULES: { readonly [O in Operation]: Rule<O> } = {
   'workspace.undo': true,
   'files.upload': true,
   'files.download': true,
+  'image.add': false,
+  'image.list': true,
+  'image.remove': false,
 };
 
 export function isRepeatable<O extends Operation>(op: O, params: Params<O>): boolean {

@@ -99,6 +99,11 @@ export class Sandbox {
     return this.#opened.tenant;
   }
 
+  /** In a fleet, the member that has it: a client that reaches this address may connect there itself. */
+  get ownerUrl(): string | undefined {
+    return this.#opened.owner?.url;
+  }
+
   /** What the kernel was seen to enforce before anything ran, signed by the daemon. */
   get receipt(): Receipt {
     return this.#opened.receipt;

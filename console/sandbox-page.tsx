@@ -15,6 +15,7 @@ import { SandboxDecisions } from './sandbox-decisions.tsx';
 import { SandboxEgress } from './sandbox-egress.tsx';
 import { SandboxFiles } from './sandbox-files.tsx';
 import { SandboxReceipt } from './sandbox-receipt.tsx';
+import { SandboxRecording } from './sandbox-recording.tsx';
 import { SandboxUsage } from './sandbox-usage.tsx';
 
 const TABS: readonly (readonly [tab: string, title: string])[] = [
@@ -25,6 +26,7 @@ const TABS: readonly (readonly [tab: string, title: string])[] = [
   ['changes', 'Changes'],
   ['usage', 'Usage'],
   ['receipt', 'Receipt'],
+  ['recording', 'Recording'],
 ];
 
 export function SandboxPage({ id, tab, rest }: { readonly id: string; readonly tab: string; readonly rest: readonly string[] }) {
@@ -99,6 +101,8 @@ function Tab({
       return <SandboxUsage sandbox={sandbox} />;
     case 'receipt':
       return <SandboxReceipt sandbox={sandbox} />;
+    case 'recording':
+      return <SandboxRecording id={sandbox.id} />;
     default:
       return <SandboxCommands sandbox={sandbox} records={records} chosen={rest[0] ?? null} />;
   }
@@ -132,6 +136,7 @@ function Gone({ id, error }: { readonly id: string; readonly error: unknown }) {
       <p>
         What it did is on record: <a href={linkTo('audit', id)}>its audit records</a>. <a href={linkTo('sandboxes')}>All sandboxes</a>
       </p>
+      <SandboxRecording id={id} isQuiet />
     </>
   );
 }

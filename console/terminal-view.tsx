@@ -82,7 +82,8 @@ export function TerminalView({
   );
 }
 
-function makeTerminal(): Terminal {
+/** A screen that shows and does not obey; for the live output and its replay. */
+export function makeTerminal(): Terminal {
   const terminal = new Terminal({
     disableStdin: true,
     convertEol: true,

@@ -41,6 +41,8 @@ export interface ConfigInForceOptions {
   readonly verify: (config: Config) => void;
   /** Another one holds: what runs has to follow. */
   readonly onChange?: ((now: Config) => void) | undefined;
+  /** Name -> content id of images that operators added; what is configured under a name holds before it. */
+  readonly addedImages?: (() => Readonly<Record<string, string>>) | undefined;
   readonly audit: AuditLog;
   readonly log: Log;
 }
@@ -78,7 +80,9 @@ export class ConfigInForce {
   }
 
   print(): { readonly config: Record<string, unknown>; readonly sha256: string; readonly canRevert: boolean } {
-    return { config: maskedConfig(this.#now), sha256: sha256(this.#now), canRevert: this.#former !== null };
+    const { images } = this.#now;
+    const config = { ...this.#now, images: { ...images, allow: { ...this.#options.addedImages?.(), ...images.allow } } };
+    return { config: maskedConfig(config), sha256: sha256(this.#now), canRevert: this.#former !== null };
   }
 
   /** Throws POLICY_INVALID with every problem, having changed nothing. */

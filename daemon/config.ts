@@ -6,9 +6,11 @@ import { z } from 'zod';
 import { DEFAULT_LIMITS, Limits } from '../client/protocol/limits.ts';
 import { Name } from '../client/protocol/names.ts';
 import { ExternalIssuer } from './auth/external-issuers.ts';
+import { E2bConfig } from './compat/config.ts';
 import { neverAllowed } from './egress/address-judge.ts';
 import { parseCidr } from './egress/cidr.ts';
 import { DEFAULT_EGRESS_LIMITS, EgressLimits } from './egress/messages.ts';
+import { ClusterConfig, lacksAddress } from './cluster-config.ts';
 import { parseNameServer } from './egress/name-server.ts';
 import { parseHostPattern } from './policy/host-pattern.ts';
 import { DEFAULT_RULES, RuleList } from './policy/permission-presets.ts';
@@ -215,6 +217,25 @@ export const Config = z
         onFull: z.enum(['stop', 'count']).default('stop'),
       })
       .prefault({}),
+    record: z
+      .strictObject({
+        /** Bytes kept of what one session's commands write, with its times, for replay after its end; 0: nothing is recorded. */
+        bytes: z
+          .int()
+          .max(1024 * 1024 * 1024)
+          .refine((bytes) => bytes === 0 || bytes >= 1024 * 1024, 'must be 0, or 1 MiB at least')
+          .default(0),
+        /** Profiles whose sessions are recorded; all unless given. */
+        profiles: z.array(Name).max(16).default([]),
+        /** Of all recordings; above it the oldest go. */
+        totalBytes: z
+          .int()
+          .min(1024 * 1024)
+          .default(1024 * 1024 * 1024),
+        /** How long a recording stays after the last command. */
+        retainMs: z.int().min(60_000).default(604_800_000),
+      })
+      .prefault({}),
     auth: z
       .strictObject({
         /** Directory of the keys of tokens; in the state directory unless given. */
@@ -231,6 +252,8 @@ export const Config = z
         idleMs: z.int().min(1000).max(86_400_000).default(1_800_000),
       })
       .prefault({}),
+    compat: z.strictObject({ e2b: E2bConfig.prefault({}) }).prefault({}),
+    cluster: ClusterConfig.prefault({}),
     log: z
       .strictObject({
         /** Least severe log lines that are written to stderr. */
@@ -260,6 +283,10 @@ export const Config = z
   .refine(({ egress, workspace: { uidRange } }) => egress.uid < uidRange[0] || egress.uid > uidRange[1], {
     path: ['egress', 'uid'],
     message: 'lies in workspace.uidRange',
+  })
+  .refine((config) => !lacksAddress(config), {
+    path: ['cluster', 'advertiseUrl'],
+    message: 'must be given where listen names every address: the other members have to reach this one',
   });
 export type Config = z.infer<typeof Config>;
 

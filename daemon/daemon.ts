@@ -4,7 +4,10 @@ import { rm } from 'node:fs/promises';
 import { Routes } from './admin/routes.ts';
 import { openAuth } from './open-auth.ts';
 import { openConsole } from './open-console.ts';
+import { openImages } from './open-images.ts';
+import { openCompat } from './open-compat.ts';
 import { openMcp } from './open-mcp.ts';
+import { openRecordings } from './open-recordings.ts';
 import { openRoutes } from './open-routes.ts';
 import { openAudit } from './open-audit.ts';
 import { loadSigningKeys } from './auth/signing-keys.ts';
@@ -23,7 +26,9 @@ import type { Log } from './observe/log.ts';
 import { SecretStore } from './secrets/secret-store.ts';
 import { lockStateDir } from './observe/state-lock.ts';
 import { disconnectedFrom, openPreviews } from './open-clients.ts';
+import { recordInterrupted } from './egress-interrupted.ts';
 import { explainWith } from './open-egress.ts';
+import { openFleet } from './open-fleet.ts';
 import { openSessions } from './open-sessions.ts';
 import { openTelemetry } from './open-telemetry.ts';
 import { ClientRegistry } from './session/client-registry.ts';
@@ -143,11 +148,17 @@ export async function startDaemon(config: Config, environment: DaemonEnvironment
     const openedAudit = await openAudit({ config, stateDir, version, clock, log });
     const { audit, identify } = openedAudit;
     undo.push(() => openedAudit.stop());
+    await recordInterrupted({ audit, log, lifetimeMs: config.egress.limits.lifetimeMs });
     const secrets = await SecretStore.open(stateDir);
     undo.push(() => secrets.detach());
     const auth = await openAuth(config, stateDir, clock);
     const verify = (token: string) => auth.authenticator.verify(token);
     const receiptKeys = await loadSigningKeys(receiptKeyPathOf(stateDir));
+    const recordings = await openRecordings({ config, stateDir, audit, clock, log, undo: (step) => undo.push(step) });
+    const images = await openImages({
+      ...{ stateDir, instanceId, engine, baseImage: artifacts.imageReference, sandboxRecords, audit, clock, log },
+      configured: () => sessions.configuration.now.images.allow,
+    });
     const sessions = openSessions({
       config,
       loadConfig: environment.loadConfig,
@@ -157,9 +168,11 @@ export async function startDaemon(config: Config, environment: DaemonEnvironment
       instanceId,
       engine,
       baseImage: artifacts.imageReference,
+      addedImages: () => images.references,
       runtimeDirs,
       workspaces,
       sandboxRecords,
+      recordings,
       secrets,
       audit,
       receiptKey: receiptKeys.privateKey,
@@ -175,7 +188,7 @@ export async function startDaemon(config: Config, environment: DaemonEnvironment
       undo: (step) => undo.push(step),
     });
     const clients = new ClientRegistry({ clock });
-    const previews = openPreviews({ config, auth, pool, clock, log });
+    const previews = openPreviews({ config, auth, pool, elsewhere: (sandbox) => fleet.previewOf(sandbox), clock, log });
     const refusals = new RefusalRecord({ append: (entry) => recordAnyway({ audit, log }, entry), clock });
     const facts = { engine: engine.info.serverVersion, store: store.kind, instance: instanceId };
     const console = await openConsole({ ...environment, config, pool, spares, workspaces, audit, facts, clock });
@@ -190,50 +203,68 @@ export async function startDaemon(config: Config, environment: DaemonEnvironment
           (error: unknown) => [String(error)],
         ),
       more: [
-        ...openRoutes({ ...auth, audit, clock, confirmations, configuration, onRevoked: () => auth.closeRevoked(gateway.connections()) }),
+        ...openRoutes({
+          ...auth,
+          audit,
+          clock,
+          confirmations,
+          configuration,
+          recordings,
+          onRevoked: () => auth.closeRevoked(gateway.connections()),
+        }),
         ...console.routes,
         ...telemetry.routes,
       ],
     });
     const mcp = openMcp({ config, version, clock, log });
+    const fleet = openFleet({
+      ...{ config, instanceId, version, sessions, workspaces, audit, clock, log },
+      connections: () => gateway.connections(),
+      undo: (step) => undo.push(step),
+    });
+    const disconnected = disconnectedFrom({ clients, pool, confirmations });
+    let isHandedOver = false;
     const { host, port } = splitAddress(config.listen);
     const gateway = new Gateway({
       host,
       port,
       socketPath: apiSocketPathOf(stateDir),
-      origins: config.origins,
+      origins: [...config.origins, ...fleet.origins],
+      routed: fleet.routed,
       clock,
       log,
       heartbeatMs: HEARTBEAT_MS,
       maxConnections: MAX_CONNECTIONS,
       verify,
       dispatch: observedDispatch(
-        createDispatch({
-          explainEgress: explainWith(egress, config),
-          pool,
-          clients,
-          audit,
-          workspaces,
-          secrets,
-          usage: new UsageBook(),
-          previews,
-          confirmations,
-          configuration,
-          permissions,
-          clock,
-          log,
-          version,
-          heartbeatMs: HEARTBEAT_MS,
-          receiptKey: receiptKeys.publicKey.export({ type: 'spki', format: 'pem' }).toString(),
-        }),
+        fleet.dispatch(
+          createDispatch({
+            explainEgress: explainWith(egress, config),
+            ...{ pool, clients, images, audit, workspaces, secrets, previews },
+            ...{ confirmations, configuration, permissions, clock, log, version },
+            usage: new UsageBook(),
+            heartbeatMs: HEARTBEAT_MS,
+            receiptKey: receiptKeys.publicKey.export({ type: 'spki', format: 'pem' }).toString(),
+          }),
+        ),
         telemetry,
       ),
-      route: (request, principal) => mcp.answer(request, principal) ?? routes.answer(request, principal),
+      route: (request, principal) =>
+        fleet.answer(request, principal, () => mcp.answer(request, principal) ?? routes.answer(request, principal)),
       onRefused: (refused) => refusals.add(refused),
-      onDisconnected: disconnectedFrom({ clients, pool, confirmations }),
+      onDisconnected: (connection) => {
+        if (!isHandedOver) disconnected(connection);
+      },
     });
+    const compat = openCompat({ config, auth, configuration, audit, previews, onRefused: (refused) => refusals.add(refused), clock, log });
     undo.push(async (onExit) => {
+      if (onExit === 'keep') {
+        // Its clients go to the next daemon: nothing of theirs is refused here, and nothing ends because they have gone.
+        isHandedOver = true;
+        gateway.sendAway();
+      }
       await pool.drain(onExit, onExit === 'close' && config.drainMs > 0 ? config.drainMs : 0);
+      await compat.close();
       await mcp.close();
       await gateway.close();
     });
@@ -248,7 +279,9 @@ export async function startDaemon(config: Config, environment: DaemonEnvironment
     retention.start();
     await previews.listen();
     const address = await gateway.listen();
+    await compat.listen();
     const http = `http://${address.host}:${address.port}`;
+    await fleet.start(http, previews.port);
     await writeFileAtomic(addressPathOf(stateDir), JSON.stringify({ url: http.replace('http', 'ws') }));
     undo.push(() => rm(addressPathOf(stateDir), { force: true }));
     log.info(

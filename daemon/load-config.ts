@@ -45,7 +45,7 @@ export function loadConfig(sources: ConfigSources): Config {
 }
 
 /** Values that are fine by themselves and could not work together: found now, not at the first session. */
-function contradictions({ engine, images, profiles, defaults, ceilings, pool, workspace }: Config): string[] {
+function contradictions({ engine, images, profiles, defaults, ceilings, pool, workspace, compat }: Config): string[] {
   const problems: string[] = [];
   if (!Object.hasOwn(BUILT_IN_PROFILES, defaults.profile) && !Object.hasOwn(profiles, defaults.profile))
     problems.push(`defaults.profile: ${defaults.profile} is neither built in nor in profiles`);
@@ -60,6 +60,9 @@ function contradictions({ engine, images, profiles, defaults, ceilings, pool, wo
     if (name !== 'base' && !Object.hasOwn(images.allow, name)) problems.push(`pool.warm.images: ${name} is not in images.allow`);
   for (const name of warm.runtimes)
     if (!engine.runtimes.includes(name)) problems.push(`pool.warm.runtimes: ${name} is not in engine.runtimes`);
+  for (const [name, { profile }] of Object.entries(compat.e2b.templates))
+    if (profile !== undefined && !Object.hasOwn(BUILT_IN_PROFILES, profile) && !Object.hasOwn(profiles, profile))
+      problems.push(`compat.e2b.templates.${name}.profile: ${profile} is neither built in nor in profiles`);
   if (workspace.uidRange[0] > workspace.uidRange[1]) problems.push('workspace.uidRange: the first uid is above the last');
   for (const key of Object.keys(defaults.limits) as (keyof Limits)[]) {
     const [value, maximum] = [defaults.limits[key], ceilings.perSandbox[key]];

@@ -5,11 +5,12 @@ import type { EventEnvelope } from '../client/protocol/requests.ts';
 import type { Config } from './config.ts';
 import type { Connection } from './gateway/connection.ts';
 import { previewKey } from './gateway/ports/preview-pass.ts';
-import { PreviewServer } from './gateway/ports/preview-server.ts';
+import { PreviewServer, type PreviewServerOptions } from './gateway/ports/preview-server.ts';
 import { splitAddress } from './listen-address.ts';
 import type { Clock } from './observe/clock.ts';
 import type { Log } from './observe/log.ts';
 import type { Auth } from './open-auth.ts';
+import { trafficVisitor } from './open-compat.ts';
 import type { ClientRegistry } from './session/client-registry.ts';
 import type { Confirmations } from './session/confirmations.ts';
 import type { SessionPool } from './session/pool.ts';
@@ -64,21 +65,25 @@ export const disconnectedFrom =
   };
 
 interface PreviewParts {
-  readonly config: Pick<Config, 'ports'>;
-  readonly auth: Pick<Auth, 'keys' | 'authenticator'>;
+  readonly config: Pick<Config, 'ports' | 'compat'>;
+  readonly auth: Pick<Auth, 'keys' | 'authenticator' | 'revoked'>;
   readonly pool: SessionPool;
+  readonly elsewhere?: PreviewServerOptions['elsewhere'];
   readonly clock: Clock;
   readonly log: Log;
 }
 
-export function openPreviews({ config: { ports }, auth, pool, clock, log }: PreviewParts): PreviewServer {
+export function openPreviews({ config, auth, pool, elsewhere, clock, log }: PreviewParts): PreviewServer {
+  const { ports } = config;
   return new PreviewServer({
     ...splitAddress(ports.listen),
     scheme: ports.scheme,
     domain: ports.domain,
     key: previewKey(auth.keys.current.privateKey),
     verify: (token) => auth.authenticator.verify(token),
+    traffic: trafficVisitor({ config, auth, clock }),
     find: (sandbox, principal) => pool.find(sandbox, principal),
+    elsewhere,
     clock,
     log,
   });

@@ -8,6 +8,7 @@ import { KernelLog } from './container/kernel-log.ts';
 import type { OpenedEngine } from './container/open-engine.ts';
 import type { EgressProcess } from './egress/egress-process.ts';
 import { egressEvents } from './egress-events.ts';
+import type { Recordings } from './exec/recordings.ts';
 import { SpoolStore } from './exec/spool-store.ts';
 import type { Connection } from './gateway/connection.ts';
 import type { DeniedExecs } from './gateway/denied-execs.ts';
@@ -41,10 +42,13 @@ interface SessionParts {
   readonly engine: OpenedEngine;
   /** What set-up built. */
   readonly baseImage: string;
+  /** Name -> content id of those that operators added. */
+  readonly addedImages: () => Readonly<Record<string, string>>;
   readonly runtimeDirs: RuntimeDirs;
   readonly workspaces: WorkspaceKeeper;
   readonly sandboxRecords: SandboxRecords;
   readonly secrets: SecretStore;
+  readonly recordings: Recordings;
   readonly audit: AuditLog;
   readonly receiptKey: KeyObject;
   /** Those of the gateway, which starts later. */
@@ -63,6 +67,8 @@ export interface OpenedSessions {
   readonly egress: EgressProcess;
   readonly configuration: ConfigInForce;
   readonly permissions: { readonly gate: PermissionGate; readonly denied: DeniedExecs };
+  /** What sessions are granted from, as it is now. */
+  readonly policySource: () => PolicySource;
 }
 
 export function openSessions(options: SessionParts): OpenedSessions {
@@ -72,6 +78,7 @@ export function openSessions(options: SessionParts): OpenedSessions {
     load: options.loadConfig,
     verify: (next) => void spareTargets(next.pool.warm, sourceOf(next)),
     onChange: (now) => egress.setOperator(now.egress),
+    addedImages: options.addedImages,
     audit,
     log,
   });
@@ -104,6 +111,7 @@ export function openSessions(options: SessionParts): OpenedSessions {
     log,
     daemonVersion: options.version,
     secrets: options.secrets,
+    recordings: options.recordings,
     onExecAdopted: recordAdoptedEnd({ audit, log, version: options.version }),
     egress,
     kernelLog,
@@ -112,7 +120,7 @@ export function openSessions(options: SessionParts): OpenedSessions {
 
   const sourceOf = (now: Config): PolicySource => ({
     profiles: now.profiles,
-    images: { base: options.baseImage, ...now.images.allow },
+    images: { base: options.baseImage, ...options.addedImages(), ...now.images.allow },
     runtimes: engine.runtimes,
     defaults: { ...now.defaults, runtime: config.engine.runtime, idleMs: config.pool.idleMs, ttlMs: config.pool.ttlMs },
     hasHostRoots: config.workspace.hostRoots.length > 0,
@@ -143,5 +151,13 @@ export function openSessions(options: SessionParts): OpenedSessions {
     },
     onLeaseLost: (session, former) => connected.tell(former, { event: 'session.leaseLost', sandbox: session.id }),
   });
-  return { pool, confirmations, spares: () => factory.spares, egress, configuration, permissions };
+  return {
+    pool,
+    confirmations,
+    spares: () => factory.spares,
+    egress,
+    configuration,
+    permissions,
+    policySource: () => sourceOf(configuration.now),
+  };
 }

@@ -18,6 +18,7 @@ export const FileStat = z.strictObject({
   mode: z.int(),
   /** Bytes. */
   size: z.int(),
+  /** To the nanosecond, as far as the kernel says it. */
   modifiedAt: Timestamp,
   inode: z.string(),
   links: z.int(),

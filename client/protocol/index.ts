@@ -40,6 +40,7 @@ export {
 } from './exec.ts';
 export { FileEntry, FileKind, FileListing, FileModes, FileStat, Omission, WalkSummary } from './files.ts';
 export { GrepLine, GrepSummary, WatchEvent } from './file-search.ts';
+export { AddedImage, IMAGE_FINDINGS, ImageFinding, ImageFindingName, ImageInfo, ImageProgress, MAX_CONTEXT_BYTES } from './images.ts';
 export { DEFAULT_LIMITS, Limits, LimitsRequest } from './limits.ts';
 export { ExecId, Labels, Name, SandboxId, SessionName, StreamId, TenantName } from './names.ts';
 export { EditResult, FileView, InsertResult, PatchResult, UndoResult, type NewlineStyle, type TextEncodingName } from './text.ts';

@@ -20,6 +20,7 @@ import {
   FilesSymlink,
   FilesWrite,
 } from './files.ts';
+import { IMAGE_OPERATIONS } from './images.ts';
 import { SandboxId, TenantName, TraceParent } from './names.ts';
 import { ConfigChange, ConfigInForce, ConfirmList, ConfirmListResult } from './operate.ts';
 import { PermissionsExplain, PermissionsExplained, PermissionsGet, PermissionsInForce } from './permissions.ts';
@@ -122,6 +123,7 @@ export const OPERATIONS = {
   'secrets.set': { params: SecretsSet, result: Nothing },
   report: { params: ReportRequest, result: ReportResult },
   ...WORKSPACE_OPERATIONS,
+  ...IMAGE_OPERATIONS,
 } as const;
 
 export type Operation = keyof typeof OPERATIONS;
@@ -153,6 +155,7 @@ export const ResponseEnvelope = z.union([
   z.strictObject({ id: z.int(), result: z.unknown() }),
   z.strictObject({ id: z.int(), error: ErrorBody }),
 ]);
+export type ResponseEnvelope = z.infer<typeof ResponseEnvelope>;
 
 /** Unasked news. `stream.gap`: bytes from..to of the combined output are no longer kept. */
 export const EventEnvelope = z.discriminatedUnion('event', [

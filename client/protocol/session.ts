@@ -82,6 +82,8 @@ export const OpenRequest = z.strictObject({
   labels: Labels.optional(),
   role: SessionRole.default('controller'),
   takeover: z.boolean().default(false),
+  /** In a fleet, when the member that has the workspace is lost: `wait` for it, or begin with a `fresh` one elsewhere. */
+  onOwnerLoss: z.enum(['wait', 'fresh']).default('wait'),
   traceparent: TraceParent.optional(),
 });
 export type OpenRequest = z.infer<typeof OpenRequest>;
@@ -99,6 +101,8 @@ export const OpenResult = z.strictObject({
   limits: Limits,
   expiresAt: Timestamp.nullable(),
   receipt: Receipt,
+  /** In a fleet, the member that has it: who can reach that connects there directly. */
+  owner: z.strictObject({ url: z.url() }).optional(),
 });
 export type OpenResult = z.infer<typeof OpenResult>;
 

@@ -29,10 +29,18 @@ const READING: ReadonlySet<Operation> = new Set<Operation>([
   'workspace.usage',
   'workspace.snapshots',
   'workspace.diff',
+  'image.list',
 ]);
 
 /** What concerns every tenant. */
-const OPERATING: ReadonlySet<Operation> = new Set<Operation>(['config.get', 'config.reload', 'config.revert']);
+const OPERATING: ReadonlySet<Operation> = new Set<Operation>([
+  'config.get',
+  'config.reload',
+  'config.revert',
+  'image.add',
+  'image.list',
+  'image.remove',
+]);
 
 /** Throws FORBIDDEN when the role can never do this, whatever it is done to. */
 export function assertMayCall(principal: Principal, operation: Operation): void {

@@ -24,7 +24,7 @@ export class RevocationList {
   }
 
   /** Throws UNAUTHENTICATED if the token, or one it was narrowed from, was revoked. */
-  async assertHonoured(principal: Principal, nowMs: number): Promise<void> {
+  async assertHonoured(principal: Pick<Principal, 'tokenId' | 'parents'>, nowMs: number): Promise<void> {
     if (nowMs - this.#lookedAtMs >= LOOK_MS || nowMs < this.#lookedAtMs) {
       this.#lookedAtMs = nowMs;
       await this.#read();

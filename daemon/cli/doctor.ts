@@ -8,7 +8,6 @@ import { type AttackReport, attackText } from '../doctor/attack/attack-report.ts
 import { readKernelText } from '../doctor/attack/kernel-parts.ts';
 import { ATTACK_ROWS } from '../doctor/attack/rows.ts';
 import { examine, reportText } from '../doctor/doctor.ts';
-import { gatherFacts } from '../doctor/gather-facts.ts';
 import { doctorSettings } from '../doctor-settings.ts';
 import { loadConfig } from '../load-config.ts';
 import { systemClock } from '../observe/clock.ts';
@@ -33,6 +32,8 @@ export function addDoctorCommand(program: Command, cli: CliProcess, context: Cli
     .action(async (options: DoctorOptions) => {
       const file = options.config ?? cli.env['CLOISTER_CONFIG'];
       const config = loadConfig({ file, env: cli.env, options: { stateDir: options.stateDir } });
+      // Loaded here: most verbs do without it, and it takes most of the time that loading takes.
+      const { gatherFacts } = await import('../doctor/gather-facts.ts');
       const facts = await gatherFacts({
         settings: doctorSettings(config, file ?? null),
         engineSocket: config.engine.socketPath,

@@ -9,7 +9,6 @@ import { KeyRing } from '../auth/key-ring.ts';
 import { createToken } from '../auth/token.ts';
 import { type Config } from '../config.ts';
 import { loadConfig } from '../load-config.ts';
-import { startDaemon } from '../daemon.ts';
 import { readJsonFile } from '../observe/atomic-file.ts';
 import { isStateDirLocked } from '../observe/state-lock.ts';
 import { tokenKeyPathOf } from '../open-auth.ts';
@@ -55,6 +54,8 @@ async function joinDaemon(config: Config, { token, onConfirm }: Given): Promise<
 
 async function startPrivately(cli: CliProcess, config: Config, { onConfirm }: Given): Promise<LocalConnection> {
   // The state directory is the usual one, so named workspaces and the imported image are there the next time.
+  // Loaded here: most verbs do without it, and it takes most of the time that loading takes.
+  const { startDaemon } = await import('../daemon.ts');
   const daemon = await startDaemon(
     { ...config, listen: '127.0.0.1:0' },
     {

@@ -11,8 +11,11 @@ import { asTerminal, castHeader, castLine } from '../../client/cli/cast.ts';
 import { escapeText } from '../../client/cli/escape-text.ts';
 import { findSandbox } from '../../client/cli/join-session.ts';
 import { OutputLines } from '../../client/cli/output-lines.ts';
+import { SandboxError } from '../../client/protocol/errors.ts';
+import { SandboxId } from '../../client/protocol/names.ts';
 import type { CliProcess } from './context.ts';
-import { daemonFetch } from './daemon-http.ts';
+import { daemonFetch, type DaemonTarget } from './daemon-http.ts';
+import { findRecording, printRecording, type Recorded, writeCast } from './logs-recording.ts';
 
 const LOOK_MS = 500;
 const SHORT_ID = 8;
@@ -30,7 +33,7 @@ interface LogsFlags {
 export function addLogsCommand(program: Command, cli: CliProcess, context: CliContext): void {
   program
     .command('logs')
-    .description('what the commands of a sandbox have written, as long as it is kept')
+    .description('what the commands of a sandbox have written, as long as it is kept; recorded ones also after its end')
     .argument('<id>', 'sandbox id or session name')
     .option('-f, --follow', 'go on with what comes, until Ctrl-C')
     .option('--exec <id>', 'only of this command')
@@ -38,12 +41,24 @@ export function addLogsCommand(program: Command, cli: CliProcess, context: CliCo
     .option('--jsonl', 'the calls instead, from the audit log, one JSON line each')
     .action((id: string, flags: LogsFlags, command: Command) =>
       act(context, 1, async (cloister) => {
-        const { id: sandboxId, tenant, session } = await findSandbox(cloister, id);
+        const target = command.optsWithGlobals<DaemonTarget>();
+        const live = await findSandbox(cloister, id).catch(async (error: unknown) => {
+          if (!SandboxError.is(error, 'NOT_FOUND') || flags.follow === true) throw error;
+          // Its calls, and what was recorded of it, are there after its end as well.
+          if (flags.jsonl === true && SandboxId.safeParse(id).success) return null;
+          if ((await findRecording(cli, target, id).catch(() => null)) === null) throw error;
+          return null;
+        });
+        const recorded = await recordingFor(cli, target, live?.id ?? id, live !== null, flags);
         const stop = new AbortController();
         const off = context.onSignal(() => stop.abort());
+        const reading = recorded === null ? null : { cli, target, recorded, exec: flags.exec, signal: stop.signal };
         try {
-          if (flags.jsonl === true) await printCalls(cli, command, sandboxId, flags, stop.signal);
-          else {
+          if (flags.jsonl === true) await printCalls(cli, command, live?.id ?? recorded?.sandboxId ?? id, flags, stop.signal);
+          else if (reading !== null && flags.cast !== undefined) await writeCast(reading, flags.cast);
+          else if (reading !== null && live === null) await printRecording(reading, context);
+          else if (live !== null) {
+            const { tenant, session } = live;
             const isOperator = cloister.identity.role === 'operator';
             const sandbox = await cloister.open({ session, role: 'observer', ...(isOperator ? { tenant } : {}) });
             if (flags.cast !== undefined) await record(sandbox, flags.cast, flags, stop.signal);
@@ -57,6 +72,21 @@ export function addLogsCommand(program: Command, cli: CliProcess, context: CliCo
         return 0;
       }),
     );
+}
+
+/** Of one that lives only where its times are wanted: what its commands wrote is there. */
+async function recordingFor(
+  cli: CliProcess,
+  target: DaemonTarget,
+  id: string,
+  isLive: boolean,
+  flags: LogsFlags,
+): Promise<Recorded | null> {
+  if (flags.follow === true || (isLive && flags.cast === undefined)) return null;
+  return findRecording(cli, target, id).catch((error: unknown) => {
+    if (isLive) return null;
+    throw error;
+  });
 }
 
 /** Each command once, oldest first; with `follow` also those that come. */

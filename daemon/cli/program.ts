@@ -15,6 +15,7 @@ import { addPolicyCheckCommand } from './policy-check.ts';
 import { addPolicyExplainCommand } from './policy-explain.ts';
 import { addCompletionCommand } from './completion.ts';
 import { addDoctorCommand } from './doctor.ts';
+import { addImageCommand } from './image.ts';
 import { addInspectCommand } from './inspect.ts';
 import { addLogsCommand } from './logs.ts';
 import { addServeCommand } from './serve.ts';
@@ -75,6 +76,7 @@ export async function runCli(args: readonly string[], cli: CliProcess): Promise<
   addPolicyCheckCommand(policyCommand(program), cli, context);
   addConfigCommand(program, cli, context);
   addConfirmCommand(program, context);
+  addImageCommand(program, context);
   addMcpCommand(program, cli, context);
   addClientCommands(program, context);
   addTopCommand(program, cli, context);

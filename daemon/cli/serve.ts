@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander';
 import { loadConfig } from '../load-config.ts';
-import { startDaemon } from '../daemon.ts';
+import { warmUp } from '../policy/shell/warm-up.ts';
 import type { CliProcess } from './context.ts';
 
 interface ServeOptions {
@@ -31,6 +31,9 @@ export function addServeCommand(program: Command, cli: CliProcess): void {
         });
       const config = load();
       const log = cli.createLog(config.log.level);
+      warmUp();
+      // Loaded here: most verbs do without it, and it takes most of the time that loading takes.
+      const { startDaemon } = await import('../daemon.ts');
       const daemon = await startDaemon(config, {
         log,
         dockerHost: cli.env['DOCKER_HOST'],

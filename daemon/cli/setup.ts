@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import type { CliContext } from '../../client/cli/index.ts';
 import { loadConfig } from '../load-config.ts';
-import { runSetup } from '../setup/run-setup.ts';
 import { prepareStateDir } from '../state-dir.ts';
 import type { CliProcess } from './context.ts';
 
@@ -17,6 +16,8 @@ export function addSetupCommand(program: Command, cli: CliProcess, context: CliC
     .action(async (options: { stateDir?: string; withTestPackages?: boolean }) => {
       const config = loadConfig({ file: cli.env['CLOISTER_CONFIG'], env: cli.env, options: { stateDir: options.stateDir } });
       if (cli.isRoot) await prepareStateDir(config.stateDir);
+      // Loaded here: most verbs do without it, and it takes most of the time that loading takes.
+      const { runSetup } = await import('../setup/run-setup.ts');
       const report = await runSetup({
         stateDir: config.stateDir,
         cacheDir: config.cacheDir,

@@ -2,10 +2,11 @@
 // knows nothing of sandboxes, sessions or policy.
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import Docker from 'dockerode';
+import type Docker from 'dockerode';
 import type { z } from 'zod';
 import { SandboxError } from '../../client/protocol/errors.ts';
 import { boundedCall, refusalOf } from './docker-call.ts';
+import { connectDocker } from './docker-connect.ts';
 import { containerRef, imageRef } from './docker-names.ts';
 import { feeding, followProgress } from './docker-progress.ts';
 import * as replies from './docker-replies.ts';
@@ -47,24 +48,10 @@ export class DockerDriver implements driver.ContainerDriver {
   constructor(options: DockerDriverOptions) {
     this.endpoint = `unix://${options.socketPath}`;
     this.#timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
-    // dockerode would take host and time-out from DOCKER_HOST and its friends; every one of them is set here.
     // No keep-alive: a socket kept over a restart of the engine fails the next call for nothing.
-    const connect = (agent: EngineAgent): Docker => {
-      const settings = {
-        socketPath: options.socketPath,
-        host: undefined,
-        protocol: 'http' as const,
-        timeout: undefined,
-        ca: undefined,
-        cert: undefined,
-        key: undefined,
-        agent,
-      };
-      return new Docker(settings);
-    };
-    this.#calls = connect(new EngineAgent({ keepAlive: false, maxSockets: MAX_SOCKETS }));
+    this.#calls = connectDocker(options.socketPath, new EngineAgent({ keepAlive: false, maxSockets: MAX_SOCKETS }));
     this.#status = this.#calls;
-    this.#waits = connect(new EngineAgent({ keepAlive: false }));
+    this.#waits = connectDocker(options.socketPath, new EngineAgent({ keepAlive: false }));
   }
 
   async ping(options?: CallOptions): Promise<void> {

@@ -160,6 +160,8 @@ export const imageInspectSchema = z.looseObject({
     .nullish(),
 });
 
+export const imageListSchema = z.array(z.looseObject({ RepoTags: list(z.string()) }));
+
 export const versionSchema = z.looseObject({
   Version: z.string(),
   ApiVersion: z.string(),

@@ -217,3 +217,15 @@ export interface ContainerDriver {
   /** One that does not exist is done. */
   removeImage(name: string, options?: CallOptions & { readonly force?: boolean | undefined }): Promise<void>;
 }
+
+/** What adding images takes of an engine besides. Failures as above. */
+export interface ImageDriver {
+  /** Loads an archive of `docker save`; which images come of it is said by the references in it. */
+  loadImage(archive: Readable, options: CallOptions, onProgress: (line: string) => void): Promise<void>;
+  /** ENGINE_UNAVAILABLE when the engine cannot reach the registry, NOT_FOUND when that does not have it. */
+  pullImage(reference: string, options: CallOptions, onProgress: (line: string) => void): Promise<void>;
+  /** The file system of a container that need not run, as tar, while `use` reads it. */
+  exportContainer<T>(id: string, options: CallOptions, use: (tar: AsyncIterable<Uint8Array>) => Promise<T>): Promise<T>;
+  /** References `repository:tag` that the engine has. */
+  tagsOf(repository: string, options?: CallOptions): Promise<readonly string[]>;
+}

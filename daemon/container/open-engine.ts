@@ -4,7 +4,8 @@
 import type { Logger } from 'pino';
 import { SandboxError } from '../../client/protocol/errors.ts';
 import { DockerDriver } from './docker-driver.ts';
-import type { ContainerDriver, EngineInfo } from './driver.ts';
+import { DockerImages } from './docker-images.ts';
+import type { ContainerDriver, EngineInfo, ImageDriver } from './driver.ts';
 import { findEngine } from './engine/find-engine.ts';
 import { type PrivateEngine, startPrivateEngine } from './engine/private-engine.ts';
 
@@ -20,6 +21,9 @@ export interface OpenEngineOptions {
 
 export interface OpenedEngine {
   readonly driver: ContainerDriver;
+  readonly images: ImageDriver;
+  /** Network of a build's steps that may use one; a private engine has no bridge, so there it is the host's. */
+  readonly buildNetwork: 'host' | undefined;
   readonly info: EngineInfo;
   /** Runtimes of `runtimes` that the engine has. */
   readonly runtimes: readonly string[];
@@ -44,7 +48,14 @@ export async function openEngine(options: OpenEngineOptions): Promise<OpenedEngi
         'ENGINE_UNAVAILABLE',
         `Cannot use the engine at ${socketPath}: it has none of the runtimes ${options.runtimes.join(', ')}`,
       );
-    return { driver, info, runtimes, stop: async () => privateEngine?.stop() };
+    return {
+      driver,
+      images: new DockerImages({ socketPath }),
+      buildNetwork: privateEngine === null ? undefined : 'host',
+      info,
+      runtimes,
+      stop: async () => privateEngine?.stop(),
+    };
   } catch (error) {
     await privateEngine?.stop();
     throw error;

@@ -14,6 +14,8 @@ import { type FromEgress, FromEgressTogether, type ToEgress } from './messages.t
 
 const START_LIMIT_MS = 20_000;
 const TAKEN_LIMIT_MS = 10_000;
+/** How long it may take to read what it said before its end. */
+const LAST_WORDS_MS = 1_000;
 const MAX_WAITING = 512;
 const MAX_STDERR = 2_000;
 
@@ -36,6 +38,7 @@ export class EgressChild {
   readonly #waiting: Waiting[] = [];
   #cancelTaken: (() => void) | null = null;
   #isReady = false;
+  #isOver = false;
   #stderr = '';
   #settle: (failure: SandboxError | null) => void = () => undefined;
 
@@ -96,12 +99,21 @@ export class EgressChild {
       });
       this.#process.on('message', (raw) => this.#onMessage(raw));
       this.#process.on('error', (error) => this.#settle(new SandboxError('INTERNAL', error.message)));
-      this.#process.on('exit', (code, signal) => this.#onExit(`it ended (${signal ?? `code ${code ?? 'unknown'}`})`));
+      this.#process.on('exit', (code, signal) => {
+        const cause = `it ended (${signal ?? `code ${code ?? 'unknown'}`})`;
+        // What it said may still be under way at its exit; at the close it has been read.
+        const cancel = clock.after(LAST_WORDS_MS, () => this.#onExit(cause));
+        this.#process.once('close', () => {
+          cancel();
+          this.#onExit(cause);
+        });
+      });
       log.debug({ pid: this.#process.pid }, 'egress process starts');
     });
   }
 
   #onMessage(raw: unknown): void {
+    if (this.#isOver) return;
     const parsed = FromEgressTogether.safeParse(raw);
     if (!parsed.success) {
       this.#options.log.error({ pid: this.pid }, 'egress process says what is no message; it is ended');
@@ -139,6 +151,8 @@ export class EgressChild {
   }
 
   #onExit(cause: string): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
     this.#cancelTaken?.();
     for (const { socket } of this.#waiting.splice(0)) socket.destroy();
     if (this.#stderr !== '') this.#options.log.warn({ stderr: this.#stderr }, 'last words of the egress process');

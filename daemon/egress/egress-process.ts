@@ -9,26 +9,14 @@ import type { GrantedEgress } from '../policy/egress-policy.ts';
 import { EgressChild } from './egress-child.ts';
 import { EgressCounters, type EgressCounts } from './egress-counters.ts';
 import type { EgressTrust } from './egress-trust.ts';
+import { type Answer, type EgressEvents, type EgressGrant, KnownSandbox } from './known-sandbox.ts';
 import { LeafDesk } from './leaf-desk.ts';
-import { remedyOf } from './verdict.ts';
 import type { DecisionRecord, EgressStatus, FromEgress, HeaderSecret, ToEgress } from './messages.ts';
 
 const FIRST_DELAY_MS = 100;
 const LAST_DELAY_MS = 10_000;
 const CALL_LIMIT_MS = 10_000;
 const MAX_CALLS = 4096;
-/** Attempts of one sandbox that are known to go on. */
-const MAX_OPEN = 16_384;
-
-export type Answer = Extract<ToEgress, { t: 'answer' }>['answer'];
-
-/** What it tells of one sandbox. */
-export interface EgressEvents {
-  /** Allowed, and about to be dialled; its `decided` follows, even if the process dies. */
-  readonly started: (decision: DecisionRecord, attempt: string) => void;
-  readonly decided: (decision: DecisionRecord, attempt: string) => void;
-  readonly asked: (decision: DecisionRecord, answer: (answer: Answer) => void) => void;
-}
 
 export interface EgressProcessOptions {
   readonly configuration: Omit<Extract<ToEgress, { t: 'configure' }>, 't' | 'roots'>;
@@ -39,29 +27,11 @@ export interface EgressProcessOptions {
   readonly log: Log;
 }
 
-/** What holds for one sandbox. */
-export interface EgressGrant {
-  readonly profileName: string;
-  readonly policy: GrantedEgress;
-}
-
-interface Known {
-  readonly profileName: string;
-  policy: GrantedEgress;
-  /** Asked each time: nobody else keeps values. */
-  readonly secrets: () => readonly HeaderSecret[];
-  /** Started and not decided; numbers are the process's own. */
-  readonly open: Map<number, DecisionRecord>;
-  readonly events: EgressEvents;
-  usedUp: number;
-  usedDown: number;
-}
-
-type Answered = Extract<FromEgress, { t: 'flushed' | 'explained' | 'status' }>;
+type Answered = Extract<FromEgress, { t: 'flushed' | 'forgotten' | 'explained' | 'status' }>;
 
 export class EgressProcess {
   readonly #options: EgressProcessOptions;
-  readonly #known = new Map<SandboxId, Known>();
+  readonly #known = new Map<SandboxId, KnownSandbox>();
   readonly #calls = new Map<number, (answer: Answered | null) => void>();
   readonly #counters = new EgressCounters();
   readonly #leaves: LeafDesk;
@@ -86,7 +56,8 @@ export class EgressProcess {
 
   /** Its connections are taken from now on; rejects if there is no egress process to be had. */
   async add(sandbox: SandboxId, grant: EgressGrant, secrets: () => readonly HeaderSecret[], events: EgressEvents): Promise<void> {
-    this.#known.set(sandbox, { ...grant, secrets, events, usedUp: 0, usedDown: 0, open: new Map() });
+    const onDecided = (decision: DecisionRecord): void => this.#counters.decided(decision);
+    this.#known.set(sandbox, new KnownSandbox({ grant, secrets, events, onDecided }));
     try {
       if (this.#child === null) await this.#start();
       else this.#tellPolicy(this.#child, sandbox);
@@ -115,13 +86,20 @@ export class EgressProcess {
     for (const sandbox of this.#known.keys()) this.#tellPolicy(child, sandbox);
   }
 
-  remove(sandbox: SandboxId): void {
-    if (this.#known.delete(sandbox)) this.#child?.tell({ t: 'forget', sandbox });
+  /** Its connections are cut, and every decision of it has been told, when this resolves. */
+  async remove(sandbox: SandboxId): Promise<void> {
+    const known = this.#known.get(sandbox);
+    if (known === undefined || known.isLeaving) return;
+    known.isLeaving = true;
+    // One for each sandbox there is, so it always has room.
+    await this.#call((call) => ({ t: 'forget', call, sandbox }), Number.POSITIVE_INFINITY);
+    known.interrupted(this.#options.clock.now());
+    this.#known.delete(sandbox);
   }
 
   /** A connection of the sandbox, unread. */
   connection(sandbox: SandboxId, socket: Socket): void {
-    if (this.#child === null || !this.#known.has(sandbox)) socket.destroy();
+    if (this.#child === null || this.#known.get(sandbox)?.isLeaving !== false) socket.destroy();
     else this.#child.give(sandbox, socket);
   }
 
@@ -163,6 +141,7 @@ export class EgressProcess {
     this.#isStopped = true;
     this.#cancelRestart();
     this.#child?.kill();
+    this.#interrupt();
     this.#known.clear();
   }
 
@@ -196,7 +175,7 @@ export class EgressProcess {
 
   #onExit(cause: string): void {
     this.#child = null;
-    for (const known of this.#known.values()) this.#interrupted(known);
+    this.#interrupt();
     for (const settle of [...this.#calls.values()]) settle(null);
     if (this.#isStopped) return;
     this.#options.log.error({ cause, delayMs: this.#delayMs }, 'egress process died; there is no way out until it is back');
@@ -224,46 +203,26 @@ export class EgressProcess {
 
   #tellPolicy(child: EgressChild, sandbox: SandboxId): void {
     const known = this.#known.get(sandbox);
-    if (known === undefined) return;
-    const { profileName, secrets, usedUp, usedDown } = known;
-    const policy = this.#options.narrow?.(profileName, known.policy) ?? known.policy;
-    child.tell({ t: 'policy', sandbox, policy, secrets: [...secrets()], usedUp, usedDown });
+    if (known === undefined || known.isLeaving) return;
+    const policy = this.#options.narrow?.(known.profileName, known.policy) ?? known.policy;
+    child.tell({ t: 'policy', sandbox, policy, secrets: [...known.secrets()], ...known.used });
   }
 
   #onMessage(child: EgressChild, message: FromEgress): void {
-    if (message.t === 'decision') {
-      const known = this.#known.get(message.sandbox);
-      if (known !== undefined) this.#decided(known, message.attempt, message.decision);
-    } else if (message.t === 'started') {
-      const known = this.#known.get(message.sandbox);
-      if (known === undefined || known.open.size >= MAX_OPEN) return;
-      known.open.set(message.attempt, message.decision);
-      known.events.started(message.decision, this.#nameOf(message.attempt));
-    } else if (message.t === 'leafWanted') void this.#leaf(child, message);
+    if (message.t === 'decision') this.#known.get(message.sandbox)?.decided(this.#nameOf(message.attempt), message.decision);
+    else if (message.t === 'started') this.#known.get(message.sandbox)?.started(this.#nameOf(message.attempt), message.decision);
+    else if (message.t === 'leafWanted') void this.#leaf(child, message);
     else if (message.t === 'ask') {
       const { call } = message;
+      const tell = (answer: Answer): void => child.tell({ t: 'answer', call, answer });
       const known = this.#known.get(message.sandbox);
-      if (known === undefined) child.tell({ t: 'answer', call, answer: 'nobody' });
-      else known.events.asked(message.decision, (answer) => child.tell({ t: 'answer', call, answer }));
-    } else if (message.t === 'flushed' || message.t === 'explained' || message.t === 'status') this.#calls.get(message.call)?.(message);
+      if (known === undefined) tell('nobody');
+      else known.asked(message.decision, tell);
+    } else if ('call' in message) this.#calls.get(message.call)?.(message);
   }
 
-  #decided(known: Known, attempt: number, decision: DecisionRecord): void {
-    known.open.delete(attempt);
-    known.usedUp += decision.bytesUp;
-    known.usedDown += decision.bytesDown;
-    this.#counters.decided(decision);
-    known.events.decided(decision, this.#nameOf(attempt));
-  }
-
-  /** What went on when the process died: how much passed, nobody knows any more. */
-  #interrupted(known: Known): void {
-    const now = this.#options.clock.now();
-    for (const [attempt, decision] of known.open) {
-      const ms = Math.max(0, now - Date.parse(decision.at));
-      this.#decided(known, attempt, { ...decision, ms, reason: 'interrupted', remedy: remedyOf('interrupted') });
-    }
-    known.open.clear();
+  #interrupt(): void {
+    for (const known of this.#known.values()) known.interrupted(this.#options.clock.now());
   }
 
   async #leaf(child: EgressChild, { call, sandbox, host }: Extract<FromEgress, { t: 'leafWanted' }>): Promise<void> {
@@ -276,9 +235,9 @@ export class EgressProcess {
     return `${this.#lives}-${attempt}`;
   }
 
-  #call(message: (call: number) => ToEgress): Promise<Answered | null> {
+  #call(message: (call: number) => ToEgress, most = MAX_CALLS): Promise<Answered | null> {
     const child = this.#child;
-    if (child === null || this.#calls.size >= MAX_CALLS) return Promise.resolve(null);
+    if (child === null || this.#calls.size >= most) return Promise.resolve(null);
     this.#lastCall += 1;
     const call = this.#lastCall;
     return new Promise((resolve) => {

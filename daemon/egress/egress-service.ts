@@ -96,9 +96,10 @@ export class EgressService {
     this.#ports.set(sandbox, port);
   }
 
-  #forget({ sandbox }: Message<'forget'>): void {
+  #forget({ call, sandbox }: Message<'forget'>): void {
     this.#ports.get(sandbox)?.close();
     this.#ports.delete(sandbox);
+    this.#send({ t: 'forgotten', call });
   }
 
   #flush({ sandbox, execId, call }: Message<'flush'>): void {

@@ -101,7 +101,7 @@ export const ToEgress = z.discriminatedUnion('t', [
     usedUp: z.number().min(0),
     usedDown: z.number().min(0),
   }),
-  z.strictObject({ t: z.literal('forget'), sandbox: SandboxId }),
+  z.strictObject({ t: z.literal('forget'), call: z.int(), sandbox: SandboxId }),
   /** Comes with a socket. */
   z.strictObject({ t: z.literal('connection'), sandbox: SandboxId }),
   z.strictObject({ t: z.literal('flush'), call: z.int(), sandbox: SandboxId, execId: z.string() }),
@@ -129,6 +129,8 @@ export const FromEgress = z.discriminatedUnion('t', [
   z.strictObject({ t: z.literal('decision'), sandbox: SandboxId, attempt: z.int(), decision: DecisionRecord }),
   /** Attempts of the command that still go on, as they stand. */
   z.strictObject({ t: z.literal('flushed'), call: z.int(), open: z.array(DecisionRecord).max(128) }),
+  /** Its connections are cut, and every attempt of it was told of before this. */
+  z.strictObject({ t: z.literal('forgotten'), call: z.int() }),
   z.strictObject({ t: z.literal('explained'), call: z.int(), decision: DecisionRecord }),
   z.strictObject({ t: z.literal('status'), call: z.int(), status: EgressStatus }),
   z.strictObject({ t: z.literal('leafWanted'), call: z.int(), sandbox: SandboxId, host: Text }),

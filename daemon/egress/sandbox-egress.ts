@@ -13,7 +13,7 @@ import { type GrantedEgress, hasRuledHosts } from '../policy/egress-policy.ts';
 import { DecisionBook } from './decision-book.ts';
 import { egressEnv } from './egress-env.ts';
 import type { EgressProcess } from './egress-process.ts';
-import type { Answer } from './egress-process.ts';
+import type { Answer } from './known-sandbox.ts';
 import type { DecisionRecord, HeaderSecret } from './messages.ts';
 import { ProposalBook } from './proposal-book.ts';
 
@@ -126,9 +126,10 @@ export class SandboxEgress {
     return decisionOf(record, null);
   }
 
+  /** Every decision of it has been told when this resolves. */
   async close(): Promise<void> {
-    this.#options.process.remove(this.#options.sandboxId);
     this.#server.close();
+    await this.#options.process.remove(this.#options.sandboxId);
     await rm(this.#options.socketPath, { force: true });
   }
 

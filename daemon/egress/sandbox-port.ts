@@ -136,6 +136,7 @@ export class SandboxPort {
 
   /** null: nobody answers; the attempt says so. */
   async dial(attempt: Attempt, admission: Admission, client: Socket): Promise<Socket | null> {
+    if (client.destroyed) return null;
     this.#announce(attempt);
     const upstream = await dial(admission.addresses, attempt.target?.port ?? 0, {
       connect: this.#options.services.connect,
@@ -217,8 +218,10 @@ export class SandboxPort {
     return records.filter((record) => record !== null).slice(0, most);
   }
 
+  /** Nothing goes on, and every attempt that was judged has been told of, when this returns. */
   close(): void {
     for (const socket of [...this.#sockets]) socket.destroy();
+    for (const attempt of [...this.#attempts]) attempt.finish();
   }
 
   #gate(attempt: Attempt, known: string | null): Gate {

@@ -5,6 +5,7 @@ import type { Logger } from 'pino';
 import { SandboxError } from '../../client/protocol/errors.ts';
 import type { ExecResult } from '../../client/protocol/exec.ts';
 import { ExecId } from '../../client/protocol/names.ts';
+import type { OutputStream } from '../link/messages.ts';
 import type { SandboxLink } from '../link/sandbox-link.ts';
 import type { Clock } from '../observe/clock.ts';
 import { CreditGate } from './credit-gate.ts';
@@ -43,6 +44,8 @@ export interface ExecTableOptions {
   readonly complete?: ((draft: ExecResult, execution: Execution) => ExecResult | Promise<ExecResult>) | undefined;
   /** What keeps values of secrets out of output. */
   readonly filters?: FilterSource | undefined;
+  /** Sees what is kept of every command's output. */
+  readonly onKept?: ((execId: string, stream: OutputStream, bytes: Buffer) => void) | undefined;
 }
 
 export class ExecTable {
@@ -235,7 +238,7 @@ export class ExecTable {
 
   /** `segments`: what an earlier daemon left of its output; null: it is new. */
   #make(start: StartEntry, segments: SpoolSegment[] | null, graceMs?: number): Execution {
-    const { spools, sandboxId, link, log } = this.#options;
+    const { spools, sandboxId, link, log, onKept } = this.#options;
     const gate = new CreditGate((offset) => {
       if (!recorder.durable(offset)) link.credit(start.number, offset);
     });
@@ -251,7 +254,7 @@ export class ExecTable {
       segments ?? [],
     );
     if (segments !== null && segments.length > 0) spools.adopt(spool);
-    const recorder = new FilterableRecorder(spool);
+    const recorder = new FilterableRecorder(spool, onKept && ((stream, bytes) => onKept(start.execId, stream, bytes)));
     const { command, hasStdin, hasPty, background, outputBytes, outputPolicy, labels } = start;
     return new Execution({
       host: this.#host,

@@ -15,14 +15,18 @@ export interface OutputText {
 
 export class OutputRecorder {
   readonly spool: ExecSpool;
+  readonly #onKept: ((stream: OutputStream, bytes: Buffer) => void) | undefined;
   /** Null once the text has been taken for good. */
   #text: { readonly stdout: ModelOutput; readonly stderr: ModelOutput } | null = { stdout: new ModelOutput(), stderr: new ModelOutput() };
 
-  constructor(spool: ExecSpool) {
+  /** `onKept` sees every piece. */
+  constructor(spool: ExecSpool, onKept?: (stream: OutputStream, bytes: Buffer) => void) {
     this.spool = spool;
+    this.#onKept = onKept;
   }
 
   append(stream: OutputStream, bytes: Buffer): void {
+    this.#onKept?.(stream, bytes);
     this.#text?.[stream].append(bytes, isAscii(bytes));
     this.spool.append(stream, bytes);
   }

@@ -16,26 +16,30 @@ const KINDS: Readonly<Record<string, FileKind>> = {
   b: 'device',
 };
 const ENTRY_BYTES = FILE_STAT_BYTES + 4;
-/** The last instant a Date can hold. */
-const MAX_DATE_MS = 8_640_000_000_000_000;
+const NS_PER_MS = 1_000_000n;
 
 export function toFileStat(raw: RawStat): FileStat {
-  const milliseconds = Number(raw.mtimeNs / 1_000_000n);
   return {
     kind: KINDS[raw.kind] ?? 'device',
     mode: raw.mode & 0o7777,
     size: raw.size,
-    modifiedAt: timestamp(milliseconds),
+    modifiedAt: timestamp(raw.mtimeNs),
     inode: raw.inode.toString(),
     links: raw.links,
   };
 }
 
-/** A tenant can set any time on a file; one that RFC 3339 can't say is moved to the nearest it can. */
-function timestamp(milliseconds: number): string {
-  const year0 = -62_167_219_200_000;
-  const year9999 = 253_402_300_799_999;
-  return new Date(Math.min(Math.max(milliseconds, year0, -MAX_DATE_MS), year9999)).toISOString();
+/** RFC 3339 with nanoseconds; 64 bits of them never leave the years that it can say. */
+function timestamp(ns: bigint): string {
+  const rest = ((ns % NS_PER_MS) + NS_PER_MS) % NS_PER_MS;
+  const whole = new Date(Number((ns - rest) / NS_PER_MS)).toISOString();
+  return `${whole.slice(0, -1)}${String(rest).padStart(6, '0')}Z`;
+}
+
+/** Of a timestamp as stat says it. */
+export function nanosecondsOf(modifiedAt: string): bigint {
+  const fraction = /\.(\d+)/.exec(modifiedAt)?.[1] ?? '';
+  return BigInt(Date.parse(modifiedAt)) * NS_PER_MS + BigInt(fraction.padEnd(9, '0').slice(3, 9));
 }
 
 /** Puts a listing together from parts that may be cut anywhere. */

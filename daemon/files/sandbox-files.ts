@@ -9,6 +9,7 @@ import type { FileRequest } from '../link/messages.ts';
 import { pathBytes, pathText } from '../link/path-bytes.ts';
 import { abortable, FileCalls, type FileLink } from './file-calls.ts';
 import { FileReader } from './file-reader.ts';
+import { nanosecondsOf } from './file-stat.ts';
 import { FileSearch, type ListOptions } from './file-search.ts';
 import { FileWatches } from './file-watches.ts';
 import { TextFiles } from './text-files.ts';
@@ -250,6 +251,6 @@ function identity(stat: ReadOptions['ifUnchanged']): Uint8Array | undefined {
   const bytes = Buffer.alloc(24);
   bytes.writeBigUInt64LE(BigInt(stat.inode), 0);
   bytes.writeBigUInt64LE(BigInt(stat.size), 8);
-  bytes.writeBigInt64LE(BigInt(Date.parse(stat.modifiedAt)), 16);
+  bytes.writeBigInt64LE(BigInt.asIntN(64, nanosecondsOf(stat.modifiedAt)), 16);
   return bytes;
 }

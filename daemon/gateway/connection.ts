@@ -2,7 +2,7 @@
 // and bounds; what a request means is the handlers' business.
 
 import type { Duplex } from 'node:stream';
-import type { RawData, WebSocket } from 'ws';
+import type { RawData } from 'ws';
 import { SandboxError } from '../../client/protocol/errors.ts';
 import { FramePool } from '../../client/protocol/frame-pool.ts';
 import { CLOSE_CODE, decodeFrame, FRAME_KIND, MAX_MESSAGE_BYTES } from '../../client/protocol/frames.ts';
@@ -12,6 +12,7 @@ import type { Clock } from '../observe/clock.ts';
 import type { Log } from '../observe/log.ts';
 import type { ClientState } from '../session/client-registry.ts';
 import { OpenedRoles } from '../session/opened-roles.ts';
+import type { ClientSocket } from './client-socket.ts';
 import { errorBody } from './error-body.ts';
 import { IncomingStream } from './incoming-stream.ts';
 import { MAX_FRAME_BYTES, OutgoingStream } from './outgoing-stream.ts';
@@ -30,7 +31,7 @@ const HARD_LIMIT_BYTES = 16 * 1024 * 1024;
 export type Dispatch = (connection: Connection, operation: Operation, params: unknown) => Promise<unknown>;
 
 export interface ConnectionOptions {
-  readonly socket: WebSocket;
+  readonly socket: ClientSocket;
   /** The stream below it. */
   readonly stream: Pick<Duplex, 'cork' | 'uncork'>;
   readonly principal: Principal;

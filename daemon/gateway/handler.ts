@@ -4,6 +4,7 @@ import type { PolicyExplain } from '../../client/protocol/egress.ts';
 import type { EgressDecision } from '../../client/protocol/exec.ts';
 import type { SandboxId } from '../../client/protocol/names.ts';
 import type { Operation, ParsedParams, Result } from '../../client/protocol/requests.ts';
+import type { ImageShelf } from '../container/image/image-shelf.ts';
 import type { AuditLog } from '../observe/audit-log.ts';
 import type { Clock } from '../observe/clock.ts';
 import type { Log } from '../observe/log.ts';
@@ -26,6 +27,7 @@ export interface HandlerContext {
   readonly explainEgress: (asked: PolicyExplain) => Promise<EgressDecision>;
   readonly pool: SessionPool;
   readonly clients: ClientRegistry;
+  readonly images: Pick<ImageShelf, 'add' | 'list' | 'remove'>;
   readonly previews: PreviewServer;
   readonly workspaces: WorkspaceKeeper;
   readonly confirmations: Confirmations;

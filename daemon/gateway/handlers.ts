@@ -14,6 +14,7 @@ import { fileHandlers } from './file-handlers.ts';
 import { searchHandlers } from './file-search-handlers.ts';
 import { watchFiles } from './file-watch-handler.ts';
 import { type Handler, type HandlerContext, sessionOf } from './handler.ts';
+import { addImage, listImages, removeImage } from './image-handlers.ts';
 import { permissionsExplain, permissionsGet } from './permission-handlers.ts';
 import { reportUsage } from './report-handler.ts';
 import { assertSecretsFit, setOpenSecrets, setSecret } from './secret-handlers.ts';
@@ -110,6 +111,9 @@ const HANDLERS: Handlers = {
   'files.watch': watchFiles,
   ...textHandlers,
   ...workspaceHandlers,
+  'image.add': addImage,
+  'image.list': listImages,
+  'image.remove': removeImage,
 };
 
 export function createDispatch(context: HandlerContext): Dispatch {

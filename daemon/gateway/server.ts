@@ -3,13 +3,14 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { WebSocketServer } from 'ws';
+import { type WebSocket, WebSocketServer } from 'ws';
 import { SandboxError } from '../../client/protocol/errors.ts';
 import { BEARER_PREFIX, CLOSE_CODE, MAX_MESSAGE_BYTES, SUBPROTOCOL } from '../../client/protocol/frames.ts';
 import type { Principal } from '../auth/principal.ts';
 import type { Clock } from '../observe/clock.ts';
 import type { Log } from '../observe/log.ts';
 import { bearerOf } from './bearer.ts';
+import type { ClientSocket } from './client-socket.ts';
 import { Connection, type Dispatch } from './connection.ts';
 import { type HttpAnswer, sendFile, sendStream } from './http-answer.ts';
 import { sendWeb } from './web-answer.ts';
@@ -19,6 +20,12 @@ import { TenantQueues } from './tenant-queues.ts';
 
 /** Of one tenant, so that none can take every place. */
 const MAX_OF_TENANT = 2000;
+
+export interface UpgradedClient {
+  readonly request: IncomingMessage;
+  readonly token: string;
+  readonly principal: Principal;
+}
 
 export interface GatewayOptions {
   readonly host: string;
@@ -38,6 +45,8 @@ export interface GatewayOptions {
     readonly url: string | undefined;
   }) => void;
   readonly onDisconnected: (connection: Connection) => void;
+  /** Of a member of a fleet: stands between a client and its connection. */
+  readonly routed?: ((accepted: WebSocket, client: UpgradedClient) => ClientSocket) | undefined;
   readonly clock: Clock;
   readonly log: Log;
   readonly heartbeatMs: number;
@@ -96,8 +105,13 @@ export class Gateway {
     return this.#connections;
   }
 
-  async close(): Promise<void> {
+  /** Clients are told to come back; whatever they ask from now on is not answered. */
+  sendAway(): void {
     for (const connection of this.#connections) connection.close(CLOSE_CODE.goingAway, 'the daemon stops');
+  }
+
+  async close(): Promise<void> {
+    this.sendAway();
     this.#sockets.close();
     this.#local?.close();
     await new Promise<void>((resolve) => {
@@ -156,7 +170,8 @@ export class Gateway {
       return refuse('426 Upgrade Required', 'PROTOCOL_VERSION', `Cannot upgrade: offer the subprotocol ${SUBPROTOCOL}`);
     try {
       const fromList = offered.find((name) => name.startsWith(BEARER_PREFIX))?.slice(BEARER_PREFIX.length) ?? '';
-      const principal = await this.#options.verify(bearerOf(request.headers.authorization) || fromList);
+      const token = bearerOf(request.headers.authorization) || fromList;
+      const principal = await this.#options.verify(token);
       if (this.#connections.size >= this.#options.maxConnections)
         return refuse('503 Service Unavailable', 'CAPACITY', 'Cannot upgrade: too many connections');
       if (this.#countOf(principal) >= MAX_OF_TENANT)
@@ -165,7 +180,7 @@ export class Gateway {
         this.#accept(
           new Connection({
             ...this.#options,
-            socket: accepted,
+            socket: this.#options.routed?.(accepted, { request, token, principal }) ?? accepted,
             stream: socket,
             principal,
             onClosed: (connection) => this.#closed(connection),

@@ -43,6 +43,8 @@ export type AuditUrgency = 'before' | 'over';
 
 export class AuditLog {
   readonly path: string;
+  /** When the daemon before was last heard of, unless it closed the log itself. */
+  readonly cutOffAtMs: number | null;
   readonly #options: AuditLogOptions;
   readonly #head: AuditHeadFile;
   readonly #listeners = new Set<(entry: AuditEntry) => void>();
@@ -56,8 +58,9 @@ export class AuditLog {
   #cancelCommit: (() => void) | null = null;
   #isClosed = false;
 
-  private constructor(options: AuditLogOptions, file: { fd: number; size: number; firstSeq: number }, end: End) {
+  private constructor(options: AuditLogOptions, file: { fd: number; size: number; firstSeq: number }, end: End, cutOffAtMs: number | null) {
     this.path = options.path;
+    this.cutOffAtMs = cutOffAtMs;
     this.#options = options;
     this.#head = new AuditHeadFile(headPathOf(options.path), options.keys.privateKey);
     this.#fd = file.fd;
@@ -86,7 +89,8 @@ export class AuditLog {
       });
     }
     const size = fstatSync(fd).size;
-    const log = new AuditLog(options, { fd, size, firstSeq: size === 0 ? end.seq + 1 : firstSeqIn(fd) }, end);
+    const cutOffAtMs = head === null || head === 'forged' || head.isClosed ? null : Date.parse(head.at);
+    const log = new AuditLog(options, { fd, size, firstSeq: size === 0 ? end.seq + 1 : firstSeqIn(fd) }, end, cutOffAtMs);
     if (head === null && end.seq > 0) log.append({ kind: 'audit.headMissing', seqThen: end.seq });
     // From the first record on there is a head that could be missed.
     await log.commit();

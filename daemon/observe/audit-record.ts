@@ -23,6 +23,10 @@ const AUDIT_KINDS = {
   'egress.decision': 'other',
   'secret.set': 'other',
   'session.report': 'other',
+  /** Of a session in a fleet: it became this member's, is another's by now, or was given back. */
+  'placement.acquire': 'other',
+  'placement.lost': 'other',
+  'placement.release': 'other',
   'session.extend': 'other',
   'token.create': 'other',
   'token.revoke': 'other',

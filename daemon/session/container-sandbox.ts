@@ -16,6 +16,7 @@ import type { EgressProcess } from '../egress/egress-process.ts';
 import { SandboxEgress } from '../egress/sandbox-egress.ts';
 import { ExecTable } from '../exec/exec-table.ts';
 import type { Execution } from '../exec/execution.ts';
+import type { Recordings } from '../exec/recordings.ts';
 import type { SpoolStore } from '../exec/spool-store.ts';
 import { SandboxFiles } from '../files/sandbox-files.ts';
 import { ControlListener } from '../link/control-listener.ts';
@@ -44,6 +45,7 @@ export interface ContainerSandboxOptions {
   /** Null: the kernel's log can't be read here. */
   readonly kernelLog: KernelLog | null;
   readonly secrets: SecretStore;
+  readonly recordings: Pick<Recordings, 'output'>;
   /** A command of an earlier daemon that had not ended. */
   readonly onExecAdopted: (record: SandboxRecord, execution: Execution) => void;
   /** Allowed and about to be dialled; `attempt` is the name it has in its decision. */
@@ -69,7 +71,7 @@ export class ContainerSandbox implements RunningSandbox {
   #egress: SandboxEgress | null = null;
   #kernel: SandboxKernel | null = null;
   #isClosing = false;
-  #pending: Promise<void> = Promise.resolve();
+  #finishPending: () => Promise<void> = async () => undefined;
   #reportDeath: (cause: string) => void = () => undefined;
 
   constructor(options: ContainerSandboxOptions) {
@@ -141,6 +143,7 @@ export class ContainerSandbox implements RunningSandbox {
       },
       kernel: () => this.#kernel,
       filters: this.#options.secrets.filters(this.id),
+      onKept: (...kept) => this.#options.recordings.output(this.id, ...kept),
       complete: (draft) => {
         const judged = this.#egress?.complete(draft) ?? draft;
         const { history } = this.#options.workspaces;
@@ -199,9 +202,9 @@ export class ContainerSandbox implements RunningSandbox {
     await this.#egress?.setPolicy(order.policy.egress);
   }
 
-  /** Something still goes on with its workspace that must be over before that is removed; never rejects. */
-  beforeRemoval(pending: Promise<void>): void {
-    this.#pending = pending;
+  /** Something is still to be done with its workspace before that is removed, or left to the next daemon; never rejects. */
+  beforeLeaving(finish: () => Promise<void>): void {
+    this.#finishPending = finish;
   }
 
   async close(workspace: WorkspaceRetention, reason: string, by = 'session:close'): Promise<void> {
@@ -222,7 +225,7 @@ export class ContainerSandbox implements RunningSandbox {
     else await this.#execs.destroy();
     this.#kernel?.close();
     await runtimeDirs.removeSlot(this.record.slot);
-    await this.#pending;
+    await this.#finishPending();
     if (workspace === 'delete') await workspaces.remove(this.record.workspaceId);
     else await workspaces.release(this.record.workspaceId);
     await this.#kept.remove();
@@ -256,6 +259,7 @@ export class ContainerSandbox implements RunningSandbox {
     this.#kernel?.close();
     await this.#listener?.close();
     await this.#egress?.close();
+    await this.#finishPending();
     this.link.detach();
   }
 

@@ -172,6 +172,7 @@ async function start(
       explainEgress: async () => {
         throw new SandboxError('ENGINE_UNAVAILABLE', 'Cannot explain: the daemon of tests has no way out to judge', { retry: 'never' });
       },
+      images: { add: withoutEngine, remove: withoutEngine, list: async () => [] },
       ...{ pool, clients, previews, workspaces, confirmations, configuration, permissions, audit, secrets, clock, log },
       usage: new UsageBook(),
       version: VERSION,
@@ -206,6 +207,10 @@ async function start(
     },
     [Symbol.asyncDispose]: stop,
   };
+}
+
+async function withoutEngine(): Promise<never> {
+  throw new SandboxError('ENGINE_UNAVAILABLE', 'Cannot change images: the daemon of tests has no engine', { retry: 'never' });
 }
 
 function policySource(now: Config) {

@@ -12,10 +12,10 @@ enum { READ_PORTION = MAX_DATA - HEADER_BYTES }; /* with its header a frame is o
 
 static uint8_t scratch[MAX_DATA];
 
-/* A transfer that goes on must go on with the same file: inode, size and milliseconds of its last change. */
+/* A transfer that goes on must go on with the same file: inode, size and nanoseconds of its last change. */
 static bool is_same(const struct stat *st, const uint8_t *identity) {
-  uint64_t ms = (uint64_t)st->st_mtim.tv_sec * 1000u + (uint64_t)st->st_mtim.tv_nsec / 1000000u;
-  return get_u64(identity) == (uint64_t)st->st_ino && get_u64(identity + 8) == (uint64_t)st->st_size && get_u64(identity + 16) == ms;
+  uint64_t ns = (uint64_t)st->st_mtim.tv_sec * 1000000000u + (uint64_t)st->st_mtim.tv_nsec;
+  return get_u64(identity) == (uint64_t)st->st_ino && get_u64(identity + 8) == (uint64_t)st->st_size && get_u64(identity + 16) == ns;
 }
 
 void read_start(struct file_job *job, const struct file_args *args) {

@@ -200,7 +200,7 @@ struct file_request { /* 32 bytes */
   uint64_t length;     /* READ: at most this many bytes; LIST, GREP: entries or matches; 0: no limit */
 };
 enum { /* op */
-  FILE_READ = 1,    /* DATA_UP..., END with stat. Last component followed. extra: u64 inode, u64 size, i64 milliseconds of
+  FILE_READ = 1,    /* DATA_UP..., END with stat. Last component followed. extra: u64 inode, u64 size, i64 nanoseconds of
                        its last change that the file must have (ESTALE), or none */
   FILE_WRITE = 2,   /* DATA... EOF. Parents are made with FILE_PARENTS. Written beside as a temporary file of
                        mode 0600, then renamed; FILE_APPEND appends in place. extra: 32 bytes of SHA-256 that

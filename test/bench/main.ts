@@ -27,6 +27,7 @@ import { idleExecs } from './workloads/idle-execs.ts';
 import { noisyNeighbours } from './workloads/noisy-neighbour.ts';
 import { parallel } from './workloads/parallel.ts';
 import { recovery } from './workloads/recovery.ts';
+import { passThrough } from './workloads/pass-through.ts';
 import { redaction } from './workloads/redaction.ts';
 import { slowReader } from './workloads/slow-reader.ts';
 import { stream } from './workloads/stream.ts';
@@ -37,6 +38,7 @@ import { burst, openToOutput, warmOpen } from './workloads/warm-open.ts';
 const WORKLOADS = [
   execTrue,
   execEcho,
+  passThrough,
   adapters,
   coldOpen,
   warmOpen,

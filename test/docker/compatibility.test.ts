@@ -3,11 +3,14 @@
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Cloister, Sandbox } from '../../client/index.ts';
+import { RUST, unpackPackages } from '../support/toolchains.ts';
 import { copyHostTools, type HostTools } from '../support/host-tools.ts';
 import { startTestDaemon, type TestDaemon } from '../support/test-daemon.ts';
 
 const GIB = 1024 ** 3;
 const LIMIT_MS = 120_000;
+const isLoad = process.env['CLOISTER_TEST_LOAD'] === '1';
+const COMPILERS = [...RUST, 'libstd-rust-dev', 'golang-1.19-go', 'golang-1.19-src', 'openjdk-17-jre-headless'];
 /** Libraries of the copied programs; a command may set for itself what a client may not set for it. */
 const TOOL = 'export LD_LIBRARY_PATH=/workspace/lib; /workspace/bin/';
 const PROGRAM = '#include <stdio.h>\nint twice(int n) { return 2 * n; }\nint main(void) { printf("%d\\n", twice(21)); return 0; }\n';
@@ -127,6 +130,40 @@ describe('under the strict profile', () => {
       stdout: typeof expected === 'string' ? expected : (expect.stringMatching(expected) as string),
     });
   });
+
+  // Downloads 250 MB of packages, so not everywhere.
+  test.each(isLoad ? ['go, rust and java'] : [])(
+    '%s compile and run',
+    async () => {
+      await unpackPackages(tools.directory, COMPILERS);
+      const usr = '/workspace/tree/usr';
+      for (const [language, file, text, command] of [
+        [
+          'go',
+          'h.go',
+          'package main\nimport "fmt"\nfunc main() { c := make(chan int); for i := 0; i < 8; i++ { go func(n int) { c <- n }(i) }; s := 0; for i := 0; i < 8; i++ { s += <-c }; fmt.Println(s) }\n',
+          `GOROOT=${usr}/lib/go-1.19 GOPATH=/tmp/go GOCACHE=/workspace/go-cache GOTMPDIR=/workspace ${usr}/lib/go-1.19/bin/go run h.go`,
+        ],
+        [
+          'rust',
+          'crate/src/main.rs',
+          'fn main() { let s: i32 = (0..8).map(|n| std::thread::spawn(move || n)).map(|t| t.join().unwrap()).sum(); println!("{}", s) }\n',
+          `printf '[package]\\nname = "crate"\\nversion = "0.1.0"\\n' > crate/Cargo.toml && cd crate && LD_LIBRARY_PATH=${usr}/lib/x86_64-linux-gnu PATH=${usr}/bin:$PATH CARGO_HOME=/workspace/cargo cargo run -q --offline`,
+        ],
+        [
+          'java',
+          'H.java',
+          'import java.util.stream.*;\nclass H { public static void main(String[] a) { System.out.println(IntStream.range(0, 8).parallel().sum()); } }\n',
+          `${usr}/lib/jvm/java-17-openjdk-*/bin/java H.java`,
+        ],
+      ] as const) {
+        await sandbox.files.write(file, text);
+        const { stdout, stderr } = await sandbox.exec(['bash', '-c', command], { timeoutMs: 2 * LIMIT_MS });
+        expect(stdout, `${language}: ${stderr}`).toBe('28\n');
+      }
+    },
+    600_000,
+  );
 
   test('strace is refused', async () => {
     expect((await sandbox.exec(`${TOOL}strace true`)).stderr).toMatch(/PTRACE|Operation not permitted/);

@@ -5,12 +5,17 @@ import type { Cloister, ConfirmRequest, Sandbox } from '../../client/index.ts';
 import { type TestNames, startTestNames } from '../support/egress-names.ts';
 import { startTestOrigin, type TestOrigin } from '../support/egress-origins.ts';
 import { makeTestPackages, type TestPackages } from '../support/egress-packages.ts';
-import { downloadToolchains } from '../support/egress-toolchains.ts';
+import { downloadToolchains } from '../support/toolchains.ts';
 import { startSshServer, type TestSshServer } from '../support/ssh-server.ts';
 import { startTestDaemon, type TestDaemon } from '../support/test-daemon.ts';
 
 const ADDRESS = '127.81.7.1';
 const HOST = 'allowed.test';
+
+/** Debian's `requests` and what it needs, which the image does not have. */
+const PYTHON_PACKAGES = '/usr/lib/python3/dist-packages';
+const REQUESTS = ['requests', 'urllib3', 'idna', 'certifi', 'chardet', 'charset_normalizer', 'six.py'];
+const PAGE = '/go/tiny.test/tiny/@v/v1.0.0.mod';
 
 const isLoad = process.env['CLOISTER_TEST_LOAD'] === '1';
 /** Its state is below /tmp, because the root is read-only; the source is named on the command line of the shell. */
@@ -83,6 +88,28 @@ describe('a tool that fetches', () => {
     expect(result.egress.filter(({ verdict }) => verdict === 'deny')).toEqual([]);
   });
 
+  test('python requests, over http, over https, and with what it was denied', async () => {
+    for (const name of REQUESTS)
+      await sandbox.files.upload(`${PYTHON_PACKAGES}/${name}`, name.endsWith('.py') ? 'python' : `python/${name}`);
+    const script = `import sys; sys.path.insert(0, "python")
+import requests
+for url in ("http://${HOST}${PAGE}", "https://${HOST}${PAGE}", "http://other.test/"):
+    answer = requests.get(url, verify="ca.pem"); print(answer.status_code, answer.text.splitlines()[0])
+try: requests.get("https://other.test/")
+except requests.exceptions.ProxyError as error: print("ProxyError", "403" in str(error))`;
+    const result = await sandbox.exec(['python3', '-c', script]);
+    expect(result.stdout + result.stderr).toBe(
+      '200 module tiny.test/tiny\n200 module tiny.test/tiny\n403 Cloister denies GET http://other.test/\nProxyError True\n',
+    );
+    // In the order in which they ended.
+    expect(result.egress.map(({ host, port, reason, execId }) => `${host}:${port} ${reason} ${execId === result.id}`).sort()).toEqual([
+      `${HOST}:443 allowed true`,
+      `${HOST}:80 allowed true`,
+      'other.test:443 notAllowed true',
+      'other.test:80 notAllowed true',
+    ]);
+  });
+
   test('git clone over ssh, and no other host that way', async () => {
     await sandbox.files.write('key', ssh.key, { mode: 0o600 });
     await sandbox.files.write('known', `${HOST} ${ssh.hostKey}\n`);
@@ -99,7 +126,7 @@ describe('a tool that fetches', () => {
   });
 
   // Downloads 100 MB of packages, so not everywhere.
-  test.each(isLoad ? ['go and java'] : [])(
+  test.each(isLoad ? ['go, cargo and java'] : [])(
     '%s, which are not in the image',
     async () => {
       await sandbox.files.write('tools.tar', await downloadToolchains());
@@ -110,6 +137,18 @@ describe('a tool that fetches', () => {
       );
       expect(go.stdout + go.stderr).toContain('"Version": "v1.0.0"');
       expect(go.egress[0]).toMatchObject({ host: HOST, port: 443, verdict: 'allow' });
+      const manifest = '[package]\nname = "uses"\nversion = "0.1.0"\n[dependencies]\ntiny = "1.0"\n';
+      const config = `[source.crates-io]\nreplace-with = "test"\n[source.test]\nregistry = "https://${HOST}/crates.git"\n[net]\ngit-fetch-with-cli = true\n`;
+      await sandbox.files.write('uses/Cargo.toml', manifest);
+      await sandbox.files.write('uses/src/lib.rs', '');
+      await sandbox.files.write('uses/.cargo/config.toml', config);
+      const cargo = await sandbox.exec(
+        'cd uses && CARGO_HOME=/workspace/cargo CARGO_HTTP_CAINFO=/workspace/ca.pem GIT_SSL_CAINFO=/workspace/ca.pem RUSTC=/workspace/usr/bin/rustc LD_LIBRARY_PATH=/workspace/usr/lib/x86_64-linux-gnu ../usr/bin/cargo fetch && ls ../cargo/registry/cache/*',
+      );
+      expect(cargo.stdout + cargo.stderr).toContain('tiny-1.0.0.crate');
+      expect(cargo.egress.map(({ host, verdict, execId }) => `${host} ${verdict} ${execId === cargo.id}`)).toEqual(
+        expect.arrayContaining([`${HOST} allow true`]),
+      );
       const java = await sandbox.exec(`usr/lib/jvm/java-17-*/bin/keytool -printcert -rfc -sslserver ${HOST}:443`);
       expect(java.stdout + java.stderr).toContain('BEGIN CERTIFICATE');
       // It sends no credentials, so the decision is the sandbox's and not the command's.

@@ -117,3 +117,20 @@ test('a transfer that is cut goes on by offset, and nothing grows with the file'
   for (const name of ['daemon', 'client', 'init'] as const)
     expect(growth.peak[name], `bytes that ${name} grew`).toBeLessThan(MAX_GROWTH[name]);
 }, 1_200_000);
+
+test('a file is read whole up to 256 MiB; a byte more is TOO_LARGE, and the hint says how it is had', async () => {
+  const size = 256 * MIB;
+  await sandbox.exec(
+    `truncate -s ${size} whole && for at in 0 ${size - 5}; do printf %-5s $at | head -c 5 | dd of=whole bs=1 seek=$at conv=notrunc status=none; done; cp --sparse=always whole more && truncate -s ${size + 1} more`,
+  );
+  const bytes = Buffer.from(await sandbox.files.read('whole'));
+  expect(bytes.length).toBe(size);
+  expect([bytes.toString('latin1', 0, 6), bytes.toString('latin1', size - 6)]).toEqual(['0    \0', '\x0026843']);
+  expect(bytes.subarray(5, size - 5).equals(Buffer.alloc(size - 10))).toBe(true);
+  await expect(sandbox.files.read('more')).rejects.toMatchObject({
+    code: 'TOO_LARGE',
+    message: `Cannot read "more" at once: it is over ${size} bytes`,
+    hint: 'Use readStream, or read a part of it with offset and length.',
+  });
+  expect((await sandbox.files.read('more', { offset: 1 })).byteLength).toBe(size);
+});

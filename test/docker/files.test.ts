@@ -82,6 +82,17 @@ test('a transfer goes on where it was cut, and not with another file', async () 
   expect(await sandbox.files.chmod('src', 0o640, { recursive: true })).toEqual({ changed: 3, failed: 0 });
 });
 
+test('a file that changed within the same millisecond, in place and at the same size, is another', async () => {
+  await sandbox.exec('printf one > quick && touch -d @1700000000.123000001 quick');
+  const { inode, size, modifiedAt } = await sandbox.files.stat('quick');
+  expect(modifiedAt).toBe('2023-11-14T22:13:20.123000001Z');
+  const ifUnchanged = { inode, size, modifiedAt };
+  expect(Buffer.from(await sandbox.files.read('quick', { ifUnchanged })).toString()).toBe('one');
+  await sandbox.exec('printf two > quick && touch -d @1700000000.123000002 quick');
+  expect(await sandbox.files.stat('quick')).toMatchObject({ inode, size });
+  await expect(sandbox.files.read('quick', { ifUnchanged })).rejects.toMatchObject({ code: 'NO_MATCH' });
+});
+
 test('a read-only token may search and watch, and an observer may not', async () => {
   const reader = await daemon.connect('acme', { token: await daemon.token('acme', { isReadOnly: true }) });
   const joined = await reader.open({ session: 'files', role: 'participant' });

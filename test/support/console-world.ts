@@ -40,6 +40,7 @@ export const consolePages = (busy: string): readonly (readonly [name: string, pa
   ['changes', `sandboxes/${busy}/changes`, 'numbers.txt'],
   ['usage', `sandboxes/${busy}/usage`, 'Processes, of'],
   ['receipt', `sandboxes/${busy}/receipt`, 'none, in all five sets'],
+  ['recording', `sandboxes/${busy}/recording`, 'Speed'],
   ['confirmations', 'confirmations', 'deploy --to production'],
   ['audit', 'audit', 'exec.start'],
   ['policy', 'policy', 'Configuration in force'],
@@ -47,7 +48,9 @@ export const consolePages = (busy: string): readonly (readonly [name: string, pa
 ];
 
 export async function consoleWorld(): Promise<ConsoleWorld> {
-  const daemon = await startTestDaemon({ config: { permissions: { rules: RULES, confirmTimeoutMs: 300_000 } } });
+  const daemon = await startTestDaemon({
+    config: { permissions: { rules: RULES, confirmTimeoutMs: 300_000 }, record: { bytes: 4 * 1024 * 1024 } },
+  });
   const acme = await daemon.connect('acme', { onConfirm: () => new Promise(() => undefined) });
   const globex = await daemon.connect('globex');
   const [busy, quiet] = await Promise.all([

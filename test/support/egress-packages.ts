@@ -37,20 +37,48 @@ async function debianPackage(root: string): Promise<string> {
   return `${control}Filename: ./tiny.deb\nSize: ${bytes.length}\nSHA256: ${sha256}\n`;
 }
 
-/** `/repo.git`, `/simple/tiny/`, `/npm/tiny`, `/apt` and a Go module's words, with links to `https://host`. */
+/** `/crates.git`, the index of a registry with one crate, and that crate at `/crates/tiny.crate`. */
+async function crateRegistry(root: string, host: string): Promise<void> {
+  const crate = join(root, 'crate', 'tiny-1.0.0');
+  await mkdir(join(crate, 'src'), { recursive: true });
+  await mkdir(join(root, 'crates'));
+  await writeFile(join(crate, 'Cargo.toml'), '[package]\nname = "tiny"\nversion = "1.0.0"\n');
+  await writeFile(join(crate, 'src', 'lib.rs'), '');
+  const file = join(root, 'crates', 'tiny.crate');
+  await run('tar', ['-czf', file, '-C', join(root, 'crate'), 'tiny-1.0.0']);
+  const cksum = createHash('sha256')
+    .update(await readFile(file))
+    .digest('hex');
+  const index = join(root, 'index');
+  await mkdir(join(index, 'ti', 'ny'), { recursive: true });
+  await writeFile(join(index, 'config.json'), JSON.stringify({ dl: `https://${host}/crates/{crate}.crate` }));
+  await writeFile(
+    join(index, 'ti', 'ny', 'tiny'),
+    `${JSON.stringify({ name: 'tiny', vers: '1.0.0', deps: [], cksum, features: {}, yanked: false })}\n`,
+  );
+  await publishTree(index, join(root, 'crates.git'));
+}
+
+/** As a bare repository that any web server can serve. */
+async function publishTree(work: string, bare: string): Promise<void> {
+  const git = (...args: string[]) => run('git', [...GIT_IDENTITY, ...args], { cwd: work });
+  await git('init', '-q');
+  await git('add', '.');
+  await git('commit', '-qm', 'first');
+  await run('git', ['clone', '-q', '--bare', work, bare]);
+  await run('git', ['update-server-info'], { cwd: bare });
+}
+
+/** `/repo.git`, `/simple/tiny/`, `/npm/tiny`, `/apt` a registry of crates and a Go module's words, with links to `https://host`. */
 export async function makeTestPackages(host: string): Promise<TestPackages> {
   const root = await mkdtemp(join(tmpdir(), 'cl-packages-'));
   const work = join(root, 'work');
   await mkdir(join(work, 'package'), { recursive: true });
-  const git = (...args: string[]) => run('git', [...GIT_IDENTITY, ...args], { cwd: work });
   await writeFile(join(work, 'package', 'package.json'), JSON.stringify({ name: 'tiny', version: '1.0.0', main: 'index.js' }));
   await writeFile(join(work, 'package', 'index.js'), 'module.exports = 42;\n');
   await run('tar', ['-czf', join(root, 'tiny.tgz'), '-C', work, 'package']);
-  await git('init', '-q');
-  await git('add', '.');
-  await git('commit', '-qm', 'first');
-  await run('git', ['clone', '-q', '--bare', work, join(root, 'repo.git')]);
-  await run('git', ['update-server-info'], { cwd: join(root, 'repo.git') });
+  await publishTree(work, join(root, 'repo.git'));
+  await crateRegistry(root, host);
   await run('python3', ['-c', WHEEL, join(root, 'tiny-1.0-py3-none-any.whl')]);
   const packages = await debianPackage(root);
   const pages: Readonly<Record<string, string>> = {

@@ -48,14 +48,16 @@ export function previewNames(
   };
 }
 
-export function hostOf(names: PreviewNames, target: PreviewTarget): string {
-  return `${target.port}-${target.sandbox.slice(SANDBOX_PREFIX.length)}.${names.domain}`;
-}
+export const hostOf = (names: PreviewNames, target: PreviewTarget): string => `${labelOf(target)}.${names.domain}`;
 
-export function originOf(names: PreviewNames, target: PreviewTarget): string {
-  const port = names.port === DEFAULT_PORTS[names.scheme] ? '' : `:${names.port}`;
-  return `${names.scheme}://${hostOf(names, target)}${port}`;
-}
+/** What every host lies under, with the port where browsers need it. */
+export const authorityOf = ({ scheme, domain, port }: PreviewNames): string =>
+  port === DEFAULT_PORTS[scheme] ? domain : `${domain}:${port}`;
+
+export const originOf = (names: PreviewNames, target: PreviewTarget): string =>
+  `${names.scheme}://${labelOf(target)}.${authorityOf(names)}`;
+
+const labelOf = ({ port, sandbox }: PreviewTarget): string => `${port}-${sandbox.slice(SANDBOX_PREFIX.length)}`;
 
 /** The target a Host header names, or null if it is not exactly the host of a preview here. */
 export function targetOf(names: PreviewNames, host: string): PreviewTarget | null {

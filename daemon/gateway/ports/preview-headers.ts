@@ -23,7 +23,7 @@ const HOP_BY_HOP = new Set([
 
 /** Authority, and what a server would believe about where a request comes from. */
 const NOT_FOR_THE_SERVER =
-  /^(authorization|proxy-.*|forwarded|x-forwarded-.*|x-real-ip|x-client-ip|x-original-.*|x-rewrite-.*|true-client-ip|cf-.*|via|x-cloister-.*)$/;
+  /^(authorization|proxy-.*|forwarded|x-forwarded-.*|x-real-ip|x-client-ip|x-original-.*|x-rewrite-.*|true-client-ip|cf-.*|via|x-cloister-.*|e2b-traffic-.*)$/;
 
 /** What acts on more than one origin or for longer than a page, and what proxies in front of the daemon would obey. */
 const NOT_FROM_THE_SERVER =

@@ -10,7 +10,9 @@ import type { Principal } from '../../auth/principal.ts';
 import type { Clock } from '../../observe/clock.ts';
 import type { Log } from '../../observe/log.ts';
 import type { Session } from '../../session/session.ts';
-import { hostOf, originOf, previewNames, type PreviewScheme, type PreviewTarget, targetOf } from './preview-address.ts';
+import { MEMBER_HEADER } from '../member-header.ts';
+import { authorityOf, hostOf, originOf, previewNames, type PreviewScheme, type PreviewTarget, targetOf } from './preview-address.ts';
+import { forwardRequest, forwardUpgrade, type PreviewPlace } from './preview-forward.ts';
 import { PREVIEW_COOKIE } from './preview-headers.ts';
 import { type PreviewProblem, problemAnswer } from './preview-page.ts';
 import { signPass } from './preview-pass.ts';
@@ -19,6 +21,7 @@ import {
   isForBrowser,
   isOpenedByPerson,
   TICKET_PARAMETER,
+  type TrafficVisitor,
   type Visitor,
   visitorAtDoor,
   type VisitorRules,
@@ -39,7 +42,10 @@ export interface PreviewServerOptions {
   readonly domain: string;
   readonly key: Uint8Array;
   readonly verify: (token: string) => Promise<Principal>;
+  readonly traffic?: TrafficVisitor | undefined;
   readonly find: (sandbox: SandboxId, principal: Principal) => Session;
+  /** In a fleet: where the previews of a sandbox are that is another member's. */
+  readonly elsewhere?: ((sandbox: SandboxId) => Promise<PreviewPlace | null>) | undefined;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -64,7 +70,7 @@ export class PreviewServer {
   }
 
   async listen(): Promise<void> {
-    const { host, port, scheme, domain, key, verify } = this.#options;
+    const { host, port, scheme, domain, key, verify, traffic } = this.#options;
     await new Promise<void>((resolve, reject) => {
       this.#http.once('error', (cause: NodeJS.ErrnoException) => {
         const why = cause.code === 'EADDRINUSE' ? 'the port is taken' : cause.message;
@@ -77,8 +83,17 @@ export class PreviewServer {
       });
       this.#http.listen(port, host.replace(/^\[|\]$/g, ''), resolve);
     });
-    const names = previewNames(scheme, domain, { host, port: (this.#http.address() as AddressInfo).port });
-    this.#rules = { key, names, verify, cookieName: scheme === 'https' ? `__Host-${PREVIEW_COOKIE}` : PREVIEW_COOKIE };
+    const names = previewNames(scheme, domain, { host, port: this.port });
+    this.#rules = { key, names, verify, traffic, cookieName: scheme === 'https' ? `__Host-${PREVIEW_COOKIE}` : PREVIEW_COOKIE };
+  }
+
+  get port(): number {
+    return (this.#http.address() as AddressInfo).port;
+  }
+
+  /** What the hosts of previews lie under, with the port where browsers need it. */
+  get domain(): string {
+    return authorityOf(this.#ready().names);
   }
 
   /** An address that lets its holder in until it expires. The session is one the principal may use. */
@@ -103,13 +118,9 @@ export class PreviewServer {
       const { visitor, isAtDoor } = await this.#admit(request);
       if (isAtDoor && isForBrowser(request)) return this.#sendOn(response, visitor.target, request.url ?? '/');
       if (visitor.via === 'ticket' && isOpenedByPerson(request)) return this.#exchange(response, visitor);
-      await this.#visit(
-        request,
-        visitor,
-        isAtDoor,
-        () => response.destroy(),
-        (relay) => relayRequest(relay, response),
-      );
+      const cut = (): void => void response.destroy();
+      if (await this.#isForwarded(request, visitor, cut, (to) => forwardRequest(request, response, to))) return;
+      await this.#visit(request, visitor, isAtDoor, cut, (relay) => relayRequest(relay, response));
     } catch (error) {
       if (response.headersSent || response.destroyed) {
         response.destroy();
@@ -127,13 +138,9 @@ export class PreviewServer {
       if (request.headers.upgrade?.toLowerCase() !== 'websocket')
         throw new SandboxError('INVALID_REQUEST', 'Cannot change the protocol: only WebSocket passes through a preview');
       const { visitor, isAtDoor } = await this.#admit(request);
-      await this.#visit(
-        request,
-        visitor,
-        isAtDoor,
-        () => socket.destroy(),
-        (relay) => relayUpgrade(relay, socket, head),
-      );
+      const cut = (): void => void socket.destroy();
+      if (await this.#isForwarded(request, visitor, cut, (to) => forwardUpgrade(request, socket, head, to))) return;
+      await this.#visit(request, visitor, isAtDoor, cut, (relay) => relayUpgrade(relay, socket, head));
     } catch (error) {
       const problem = this.#problemOf(error);
       const { headers, body } = problemAnswer(problem, request.headers.accept);
@@ -154,6 +161,20 @@ export class PreviewServer {
     }
     if (request.url?.startsWith('/') !== true) throw new SandboxError('INVALID_REQUEST', 'Cannot serve this: the address is not a path');
     return { visitor: target === null ? visitorAtDoor(rules, request, now) : await visitorOf(rules, request, target, now), isAtDoor };
+  }
+
+  /** True: it was another member's, and is over. */
+  async #isForwarded(
+    request: IncomingMessage,
+    { target }: Visitor,
+    cut: () => void,
+    forward: (to: PreviewPlace) => Promise<void>,
+  ): Promise<boolean> {
+    const to = request.headers[MEMBER_HEADER] === undefined ? await this.#options.elsewhere?.(target.sandbox) : null;
+    if (to === null || to === undefined) return false;
+    this.#cuts.add(cut);
+    await forward(to).finally(() => this.#cuts.delete(cut));
+    return true;
   }
 
   /** From the door to the preview's own host, ticket and all. */

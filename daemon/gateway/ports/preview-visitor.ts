@@ -10,6 +10,8 @@ import { originOf, type PreviewNames, type PreviewTarget } from './preview-addre
 import { cookieValues } from './preview-headers.ts';
 import { readPass } from './preview-pass.ts';
 
+/** As E2B's clients call it. */
+const TRAFFIC_HEADER = 'e2b-traffic-access-token';
 export const TICKET_PARAMETER = 'cloister-ticket';
 
 export interface Visitor {
@@ -28,7 +30,11 @@ export interface VisitorRules {
   /** As cookies are called here. */
   readonly cookieName: string;
   readonly verify: (token: string) => Promise<Principal>;
+  readonly traffic?: TrafficVisitor | undefined;
 }
+
+/** Who holds a token for the ports of this sandbox alone; null: it is none. Throws UNAUTHENTICATED if it was revoked. */
+export type TrafficVisitor = (token: string, sandbox: PreviewTarget['sandbox']) => Promise<Principal | null>;
 
 /** The visitor of a preview's own host: UNAUTHENTICATED, or FORBIDDEN for a page of another origin that acts with its cookie. */
 export async function visitorOf(rules: VisitorRules, request: IncomingMessage, target: PreviewTarget, nowMs: number): Promise<Visitor> {
@@ -47,8 +53,10 @@ export async function visitorOf(rules: VisitorRules, request: IncomingMessage, t
     return { target, principal: cookiePass.principal, expiresAt: cookiePass.expiresAt, via: 'cookie', path };
   }
   const token = bearerOf(request.headers.authorization);
-  if (token === '') throw refuseTicket(ticket);
-  const principal = await rules.verify(token);
+  const traffic = request.headers[TRAFFIC_HEADER];
+  const sent = typeof traffic === 'string' ? await rules.traffic?.(traffic, target.sandbox) : null;
+  if (token === '' && !sent) throw refuseTicket(ticket);
+  const principal = sent ?? (await rules.verify(token));
   assertMayCall(principal, 'ports.url');
   return { target, principal, expiresAt: principal.expiresAt, via: 'token', path };
 }

@@ -14,6 +14,8 @@ export const Budget = z.strictObject({
   /** Without a peer: bounds of our median. */
   atMost: z.number().optional(),
   atLeast: z.number().optional(),
+  /** Without a peer: bound of our 95th percentile, in place of the median's. */
+  p95AtMost: z.number().optional(),
   /** Depends on the speed of the machine: reported, and checked only by a full run. */
   isAbsolute: z.boolean().default(false),
 });
@@ -39,6 +41,8 @@ export function judge(budget: Budget, results: readonly WorkloadResult[]): Judge
     const verdict = ratio >= budget.advantageAtLeast ? 'met' : interval.high >= budget.advantageAtLeast ? 'noise' : 'missed';
     return { budget, verdict, found: ratio, interval };
   }
+  if (budget.p95AtMost !== undefined)
+    return { budget, verdict: row.p95 <= budget.p95AtMost ? 'met' : 'missed', found: row.p95, interval: null };
   const isMet = row.median <= (budget.atMost ?? Infinity) && row.median >= (budget.atLeast ?? -Infinity);
   return { budget, verdict: isMet ? 'met' : 'missed', found: row.median, interval: null };
 }

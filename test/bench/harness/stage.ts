@@ -18,6 +18,8 @@ export interface Stage {
   readonly packageRoot: string;
   readonly daemon: DaemonProcess;
   readonly client: Cloister;
+  /** The client's. */
+  readonly token: string;
   /** A sandbox with default limits that no workload closes. */
   readonly sandbox: Sandbox;
   /** The same one, through TCP on the loopback. */
@@ -28,6 +30,8 @@ export interface Stage {
   readonly image: string;
   /** A container with these flags that sleeps, for the peers to exec in; /workspace is on the host's disk. */
   readonly peerContainer: string;
+  /** Of every daemon that is measured: for profilers. */
+  readonly nodeOptions: readonly string[];
   /** Directory of this run, for what peers need. */
   readonly directory: string;
   /** A sandbox of a session that nobody used before. */
@@ -60,5 +64,20 @@ export async function openStage(packageRoot: string, scope: Scope, nodeOptions: 
     await runDocker(daemon.engineSocket, ['run', '--detach', '--rm', '--init', ...flags, image, 'sleep', 'infinity'])
   ).trim();
   scope.defer(() => runDocker(daemon.engineSocket, ['rm', '--force', peerContainer]));
-  return { scope, packageRoot, daemon, client, sandbox, sandboxOverTcp, docker, flags, image, peerContainer, directory, open };
+  return {
+    scope,
+    packageRoot,
+    daemon,
+    client,
+    token,
+    sandbox,
+    sandboxOverTcp,
+    docker,
+    flags,
+    image,
+    peerContainer,
+    nodeOptions,
+    directory,
+    open,
+  };
 }

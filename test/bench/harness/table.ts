@@ -31,7 +31,8 @@ export function judgementText(judgements: readonly Judgement[]): string {
   return `\nfigures\n${aligned(rows)}`;
 }
 
-function bound({ advantageAtLeast, atMost, atLeast }: Judgement['budget']): string {
+function bound({ advantageAtLeast, atMost, atLeast, p95AtMost }: Judgement['budget']): string {
+  if (p95AtMost !== undefined) return `p95 at most ${figure(p95AtMost)}`;
   if (advantageAtLeast !== undefined) return `at least ${figure(advantageAtLeast)} x`;
   return atMost === undefined ? `at least ${figure(atLeast ?? 0)}` : `at most ${figure(atMost)}`;
 }

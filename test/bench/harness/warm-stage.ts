@@ -19,8 +19,8 @@ export interface WarmStage {
   filled(): Promise<void>;
 }
 
-export async function openWarmStage({ packageRoot, scope, daemon: first }: Stage, size: number): Promise<WarmStage> {
-  const daemon = await DaemonProcess.start(packageRoot, scope, [], {
+export async function openWarmStage({ packageRoot, scope, daemon: first, nodeOptions }: Stage, size: number): Promise<WarmStage> {
+  const daemon = await DaemonProcess.start(packageRoot, scope, nodeOptions, {
     CLOISTER_ENGINE_SOCKET_PATH: first.engineSocket,
     CLOISTER_POOL_WARM_SIZE: String(size),
     CLOISTER_PORTS_LISTEN: '127.0.0.1:0',

@@ -44,18 +44,20 @@ export function idleSandboxes(): readonly Workload[] {
 
 async function measure({ open, daemon }: Stage, { isQuick }: Effort): Promise<Cost> {
   const count = isQuick ? QUICK_SANDBOXES : SANDBOXES;
+  const watchMs = isQuick ? QUICK_WATCH_MS : WATCH_MS;
   // What the first ones load for good is not what each further one costs.
   const sandboxes = await Promise.all(Array.from({ length: AT_ONCE }, () => open()));
-  await setTimeout(SETTLE_MS);
+  await setTimeout(SETTLE_MS + watchMs);
   const before = { host: await usedBytes(), daemon: await daemon.residentBytes() };
   for (let opened = 0; opened < count; opened += AT_ONCE) {
     sandboxes.push(...(await Promise.all(Array.from({ length: Math.min(AT_ONCE, count - opened) }, () => open()))));
   }
   await setTimeout(SETTLE_MS);
-  const after = { host: await usedBytes(), daemon: await daemon.residentBytes() };
   const [startedAt, cpuBefore] = [performance.now(), await daemon.cpuSeconds()];
-  await setTimeout(isQuick ? QUICK_WATCH_MS : WATCH_MS);
+  await setTimeout(watchMs);
   const cpuPercent = (((await daemon.cpuSeconds()) - cpuBefore) / ((performance.now() - startedAt) / 1000)) * 100;
+  // As long after the opening as before: what that left to the collector is gone in both.
+  const after = { host: await usedBytes(), daemon: await daemon.residentBytes() };
   while (sandboxes.length > 0) await Promise.all(sandboxes.splice(0, AT_ONCE).map((sandbox) => sandbox.close()));
   return { hostMib: (after.host - before.host) / MIB / count, daemonMib: (after.daemon - before.daemon) / MIB / count, cpuPercent };
 }

@@ -1,15 +1,17 @@
 // The permission engine alone: what a decision about a command costs, read before or read anew, and the longest it may take.
 
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
+import { promisify } from 'node:util';
 import { PermissionEngine } from '../../../daemon/policy/permission-engine.ts';
 import { grantPermissions } from '../../../daemon/policy/permission-policy.ts';
 import { BUILT_IN_PROFILES } from '../../../daemon/policy/profiles.ts';
-import { analyze } from '../../../daemon/policy/shell/analyze.ts';
+import { HOSTILE_LINES } from '../../support/hostile-lines.ts';
 import { compare } from '../harness/comparison.ts';
 import type { Workload } from '../harness/workload.ts';
 
 const DECISIONS = 50_000;
-const LENGTH = 100 * 1024;
 const CONTEXT = { cwd: '/workspace', isFed: false, envNames: [] };
 const LINE =
   'cd src && npm run build -- --mode production && for f in dist/*.js; do gzip -k "$f"; done; find . -name "*.map" -delete; tar -czf out.tgz dist && echo "built by $USER" >> /tmp/build.log || exit 1 # end';
@@ -41,39 +43,36 @@ export const permissionDecisions: Workload = {
   },
 };
 
-const repeat = (text: string): string => text.repeat(Math.ceil(LENGTH / text.length)).slice(0, LENGTH);
-const HARD: Readonly<Record<string, string>> = {
-  commands: repeat('echo hello world; '),
-  words: `echo ${repeat('a ')}`,
-  targets: `rm -rf ${repeat('$X/a ')}`,
-  substitutions: repeat('$('),
-  nested: `${'$('.repeat(LENGTH / 3)}x${')'.repeat(LENGTH / 3)}`,
-  backticks: repeat('`'),
-  parameters: repeat('${a:-'),
-  arithmetic: repeat('$(('),
-  documents: repeat('cat <<A;'),
-  pipes: repeat('a|'),
-  assignments: repeat('a=$a$a;'),
-  braces: `echo ${repeat('{a,b}')}`,
-  functions: repeat('f() { f; f; }; f; '),
-  loops: repeat('for a in 1 2 3 4 5 6 7 8 9; do '),
-  wrappers: `${'sudo '.repeat(LENGTH / 5)}x`,
-};
+const WORST = 3;
+/** A quick run looks for them among fewer. */
+const QUICK_STEP = 10;
+const readFirst = promisify(execFile);
+
+/** Milliseconds that a process takes for the first line it reads. */
+async function firstLineMs(packageRoot: string, line: string, isWarm: boolean): Promise<number> {
+  const program = join(import.meta.dirname, '..', 'first-line.ts');
+  const { stdout } = await readFirst(process.execPath, ['--import', 'tsx', program, packageRoot, line, isWarm ? 'warm' : 'cold']);
+  return Number(stdout);
+}
 
 export const permissionReading: Workload = {
   name: 'permission reading',
   unit: 'ms',
-  what: `to read the worst of ${Object.keys(HARD).length} hostile commands of 100 KiB`,
-  async run(_stage, { isQuick }) {
-    const sample = async (): Promise<number> => {
-      let worst = 0;
-      for (const text of Object.values(HARD)) {
-        const startedAt = performance.now();
-        analyze(text, CONTEXT);
-        worst = Math.max(worst, performance.now() - startedAt);
-      }
-      return worst;
+  what: `to read the worst of ${HOSTILE_LINES.size} hostile commands of 100 KiB, each the first that a process reads`,
+  async run({ packageRoot }, { isQuick }) {
+    const found: { readonly line: string; readonly ms: number }[] = [];
+    const lines = [...HOSTILE_LINES.keys()].filter((_, at) => !isQuick || at % QUICK_STEP === 0);
+    for (const line of lines) found.push({ line, ms: await firstLineMs(packageRoot, line, true) });
+    const worst = found.sort((a, b) => b.ms - a.ms).slice(0, WORST);
+    const sample = async (isWarm: boolean): Promise<number> => {
+      let ms = 0;
+      for (const { line } of worst) ms = Math.max(ms, await firstLineMs(packageRoot, line, isWarm));
+      return ms;
     };
-    return compare([{ name: 'cloister', sample }], { warmUp: 2, rounds: isQuick ? 3 : 10 });
+    const contenders = [
+      { name: 'cloister', sample: () => sample(true) },
+      { name: 'without warming up', sample: () => sample(false), perRound: 0.25 },
+    ];
+    return compare(contenders, { warmUp: 0, rounds: isQuick ? 4 : 20 });
   },
 };

@@ -1,40 +1,35 @@
-// Much output to a reader that keeps up.
+// Much output to a reader that keeps up; every reader in a process of its own.
 
-import { performance } from 'node:perf_hooks';
-import type { Sandbox } from 'cloister';
-import { compare } from '../harness/comparison.ts';
+import { z } from 'zod';
+import { compare, type Contender } from '../harness/comparison.ts';
+import { ownProcess } from '../harness/own-process.ts';
 import type { Workload } from '../harness/workload.ts';
-import { dockerodeExec, dockerodeExecRaw } from '../peers/dockerode-exec.ts';
 
 const BYTES = 500_000_000;
 const QUICK_BYTES = 150_000_000;
+const Read = z.object({ bytes: z.number(), ms: z.number() });
 
 export const stream: Workload = {
   name: 'stream',
   unit: 'MB/s',
-  what: 'standard output of 500 MB to a reader that only counts',
-  async run({ sandbox, sandboxOverTcp, docker, peerContainer }, { isQuick }) {
+  what: 'standard output of 500 MB to a process that only counts',
+  async run({ packageRoot, scope, daemon, token, sandbox, peerContainer }, { isQuick }) {
     const bytes = isQuick ? QUICK_BYTES : BYTES;
-    const command = ['head', '-c', String(bytes), '/dev/zero'];
+    const reader = async (name: string, ...args: string[]): Promise<Contender> => {
+      const ask = await ownProcess(packageRoot, 'peers/stream-reader-program.ts', args, scope);
+      return { name, sample: async () => rate(bytes, Read.parse(JSON.parse(await ask(`head -c ${bytes} /dev/zero`)))) };
+    };
     const contenders = [
-      { name: 'cloister', sample: () => rate(bytes, () => readAll(sandbox, command)) },
-      { name: 'cloister, over TCP', sample: () => rate(bytes, () => readAll(sandboxOverTcp, command)) },
-      { name: 'dockerode exec', sample: () => rate(bytes, async () => (await dockerodeExec(docker, peerContainer, command)).stdoutBytes) },
-      { name: 'dockerode exec, not demultiplexed', sample: () => rate(bytes, () => dockerodeExecRaw(docker, peerContainer, command)) },
+      await reader('cloister', 'cloister', daemon.localUrl, token, sandbox.session),
+      await reader('cloister, over TCP', 'cloister', daemon.url, token, sandbox.session),
+      await reader('dockerode exec', 'dockerode', daemon.engineSocket, peerContainer),
+      await reader('dockerode exec, not demultiplexed', 'dockerode-raw', daemon.engineSocket, peerContainer),
     ];
     return await compare(contenders, isQuick ? { warmUp: 0, rounds: 3 } : { warmUp: 1, rounds: 7 });
   },
 };
 
-async function readAll(sandbox: Sandbox, command: readonly string[]): Promise<number> {
-  let bytes = 0;
-  for await (const chunk of sandbox.exec(command)) bytes += chunk.bytes.byteLength;
-  return bytes;
-}
-
-async function rate(expected: number, read: () => Promise<number>): Promise<number> {
-  const startedAt = performance.now();
-  const bytes = await read();
+function rate(expected: number, { bytes, ms }: z.infer<typeof Read>): number {
   if (bytes < expected) throw new Error(`Cannot count the stream: ${bytes} of ${expected} bytes came`);
-  return expected / 1e6 / ((performance.now() - startedAt) / 1000);
+  return expected / 1e6 / (ms / 1000);
 }

@@ -9,24 +9,38 @@ interface Key {
   readonly description: string;
 }
 
-/** Keys of `export const Config = z.strictObject({...})`, nested literals opened up, with their doc comments. */
-export function documentedKeys(source: string): Key[] {
-  const file = ts.createSourceFile('config.ts', source, ts.ScriptTarget.ES2023, true);
-  for (const statement of file.statements) {
-    if (!ts.isVariableStatement(statement)) continue;
-    const declaration = statement.declarationList.declarations.find(({ name }) => ts.isIdentifier(name) && name.text === 'Config');
-    if (declaration?.initializer !== undefined) return keysOf(declaration.initializer, []);
-  }
-  return [];
+/** Keys of `export const Config = z.strictObject({...})`, nested literals opened up, with their doc comments; `sections` are the
+ * sources of schemas that it names and that live elsewhere. */
+export function documentedKeys(source: string, sections: readonly string[] = []): Key[] {
+  const schemas = new Map([source, ...sections].flatMap(schemasIn));
+  const config = schemas.get('Config');
+  return config === undefined ? [] : keysOf(config, [], schemas);
 }
 
-function keysOf(schema: ts.Expression, path: readonly string[]): Key[] {
+function schemasIn(source: string): [string, ts.Expression][] {
+  const file = ts.createSourceFile('config.ts', source, ts.ScriptTarget.ES2023, true);
+  return file.statements
+    .filter(ts.isVariableStatement)
+    .flatMap(({ declarationList }) => [...declarationList.declarations])
+    .flatMap(({ name, initializer }) => (ts.isIdentifier(name) && initializer !== undefined ? [[name.text, initializer]] : []));
+}
+
+function keysOf(schema: ts.Expression, path: readonly string[], schemas: ReadonlyMap<string, ts.Expression>): Key[] {
   return (shapeLiteral(schema)?.properties ?? []).flatMap((property) => {
     if (!ts.isPropertyAssignment(property)) return [];
     const inner = [...path, property.name.getText()];
-    const nested = keysOf(property.initializer, inner);
-    return nested.length > 0 ? nested : [{ path: inner, description: commentOf(property) }];
+    const description = commentOf(property);
+    // What has a comment is explained as a whole.
+    const named = description === '' ? schemas.get(rootOf(property.initializer)) : undefined;
+    const nested = keysOf(named ?? property.initializer, inner, schemas);
+    return nested.length > 0 ? nested : [{ path: inner, description }];
   });
+}
+
+/** The name that a chain of calls begins with. */
+function rootOf(expression: ts.Expression): string {
+  if (ts.isIdentifier(expression)) return expression.text;
+  return ts.isCallExpression(expression) || ts.isPropertyAccessExpression(expression) ? rootOf(expression.expression) : '';
 }
 
 /** The object literal of `z.strictObject({...})`, whatever is chained to it. */
@@ -79,10 +93,10 @@ function defaultAt(defaults: unknown, path: readonly string[]): string {
 }
 
 /** Throws when a key has no comment: a key that nobody explains is not documented by its name. */
-export function configTable(source: string, schema: z.ZodType): string {
+export function configTable(source: string, schema: z.ZodType, sections: readonly string[] = []): string {
   const json = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' });
   const defaults: unknown = schema.parse({});
-  const rows = documentedKeys(source).map(({ path, description }) => {
+  const rows = documentedKeys(source, sections).map(({ path, description }) => {
     if (description === '') throw new Error(`Cannot document ${path.join('.')}: it has no comment in the schema`);
     return `| \`${path.join('.')}\` | ${valuesOf(at(json, path))} | ${defaultAt(defaults, path)} | ${description.replaceAll('|', '\\|')} |`;
   });

@@ -151,7 +151,9 @@ describe('over HTTP', () => {
     const { clock } = here;
     const keys = await KeyRing.open(join(directory, 'key.pem'));
     // Whoever gets as far as these is let in; what they say then is not the question here.
+    const recorded = { sandboxId: String(id), tenant: 'acme', session: 's', startedAt: '', bytes: 0, isLive: true };
     const operated = {
+      recordings: { list: () => [recorded], read: () => [] },
       confirmations: { list: () => [], answer: () => true },
       configuration: { print: () => ({}), reload: () => ({}), revert: () => ({}) },
     };
@@ -167,7 +169,7 @@ describe('over HTTP', () => {
     });
     const metrics = { text: async () => '', registry: { contentType: 'text/plain' } } as unknown as Metrics;
     const operating = openRoutes({
-      ...(operated as unknown as Pick<Parameters<typeof openRoutes>[0], 'confirmations' | 'configuration'>),
+      ...(operated as unknown as Pick<Parameters<typeof openRoutes>[0], 'confirmations' | 'configuration' | 'recordings'>),
       keys,
       revoked: new RevocationList(join(directory, 'revoked.json')),
       audit,

@@ -77,6 +77,9 @@ export const OPERATION_ROWS: Readonly<Record<string, OperationRow>> = {
   'workspace.fork': { need: 'work', params: { session: 'f' } },
   'workspace.diff': { need: 'work', reading: true, params: { since: 'n' } },
   'workspace.undo': { need: 'work', params: { execId } },
+  'image.add': { need: null, operatorsOnly: true, params: { name: 'i', from: { kind: 'pull', reference: 'i:1' }, stream: 3 } },
+  'image.list': { need: null, reading: true, operatorsOnly: true, params: {} },
+  'image.remove': { need: null, operatorsOnly: true, params: { name: 'i' } },
 };
 
 export interface RouteRow {
@@ -91,6 +94,8 @@ export const ROUTE_ROWS: Readonly<Record<string, RouteRow>> = {
   'GET /v1/sandboxes': { who: 'token' },
   'GET /v1/sandboxes/:id': { who: 'seen' },
   'GET /v1/audit': { who: 'token' },
+  'GET /v1/recordings': { who: 'token' },
+  'GET /v1/recordings/:id': { who: 'seen' },
   'POST /v1/tokens': { who: 'token', body: { ttlMs: 5000 } },
   'DELETE /v1/tokens/:id': { who: 'own' },
   'POST /v1/tokens/rotate': { who: 'operator', body: {} },

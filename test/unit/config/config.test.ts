@@ -130,6 +130,12 @@ describe('is refused', () => {
       ['defaults.profile: mine is neither built in nor in profiles'],
     ],
     [
+      'a template of E2B with a profile that does not exist',
+      { compat: { e2b: { templates: { python: { profile: 'mine' } } } } },
+      {},
+      ['compat.e2b.templates.python.profile: mine is neither built in nor in profiles'],
+    ],
+    [
       'a default profile that every object has',
       { defaults: { profile: 'constructor' } },
       {},

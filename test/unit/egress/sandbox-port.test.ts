@@ -79,6 +79,20 @@ describe("a sandbox's connections", () => {
   });
 });
 
+test('of a sandbox that closes every connection is over and told of, with its bytes, at once', async () => {
+  const { talk, echo, decisions, started, port } = await harness();
+  await talk(tunnelTo(echo, 'ping'), 'ping');
+  await talk(tunnelTo(echo, 'up'), 'up');
+  port.close();
+  const told = decisions.map(({ verdict, reason, bytesUp }) => `${verdict} ${reason} ${bytesUp}`);
+  expect(told.sort()).toEqual(['allow allowed 2', 'allow allowed 4']);
+  await eventually(
+    () => port.load.connections,
+    (connections) => connections === 0,
+  );
+  expect([decisions.length, started.length, port.load]).toEqual([2, 2, { connections: 0, attempts: 0 }]);
+});
+
 describe('a tunnel to 443', () => {
   const begin = Buffer.from(tunnelTo(443));
   test.each<[string, Buffer, string, number]>([

@@ -1,7 +1,7 @@
 import { constants } from 'node:os';
 import { describe, expect, test } from 'vitest';
 import { FILE_ERRORS, fileError } from '../../../daemon/files/file-errors.ts';
-import { ListingParser, toFileStat } from '../../../daemon/files/file-stat.ts';
+import { ListingParser, nanosecondsOf, toFileStat } from '../../../daemon/files/file-stat.ts';
 import { LinkViolation } from '../../../daemon/link/frames.ts';
 
 const NONE = Buffer.alloc(0);
@@ -103,10 +103,13 @@ describe('what init says of files', () => {
   });
 
   test.each([
-    { claim: 'before the year 0', mtimeNs: -(2n ** 63n), is: '1677-09-21T00:12:43.146Z' },
-    { claim: 'as late as can be', mtimeNs: 2n ** 63n - 1n, is: '2262-04-11T23:47:16.854Z' },
-  ])('has a time $claim that can be said', ({ mtimeNs, is }) => {
+    { claim: 'as early as can be', mtimeNs: -(2n ** 63n), is: '1677-09-21T00:12:43.145224192Z' },
+    { claim: 'a nanosecond before 1970', mtimeNs: -1n, is: '1969-12-31T23:59:59.999999999Z' },
+    { claim: 'of a whole second', mtimeNs: 1_000_000_000n, is: '1970-01-01T00:00:01.000000000Z' },
+    { claim: 'as late as can be', mtimeNs: 2n ** 63n - 1n, is: '2262-04-11T23:47:16.854775807Z' },
+  ])('has a time $claim that can be said and read back', ({ mtimeNs, is }) => {
     const stat = toFileStat({ kind: 'f', mode: 0o100644, size: 1, mtimeNs, inode: 2n ** 64n - 1n, links: 1, uid: 0 });
     expect(stat).toMatchObject({ modifiedAt: is, inode: '18446744073709551615', mode: 0o644 });
+    expect(nanosecondsOf(stat.modifiedAt)).toBe(mtimeNs);
   });
 });

@@ -7,7 +7,7 @@ import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { ERROR_CODES } from '../../../client/protocol/errors.ts';
 import { Config } from '../../../daemon/config.ts';
-import { renderReadme } from '../../support/documents/readme.ts';
+import { CONFIG_SECTIONS, renderReadme } from '../../support/documents/readme.ts';
 
 const Package = z.looseObject({
   scripts: z.record(z.string(), z.string()),
@@ -64,7 +64,14 @@ describe('ARCHITECTURE.md', () => {
 describe('README.md', () => {
   test('shows the example and the configuration as they are (npm run docs writes them)', () => {
     const readme = read('README.md');
-    const sources = { readme, example: read('examples/first-steps.ts'), configSource: read('daemon/config.ts'), configSchema: Config };
+    const configSections = CONFIG_SECTIONS.map(read);
+    const sources = {
+      readme,
+      example: read('examples/first-steps.ts'),
+      configSource: read('daemon/config.ts'),
+      configSchema: Config,
+      configSections,
+    };
     expect(renderReadme(sources)).toBe(readme);
   });
 
