@@ -219,3 +219,36 @@ describe('a file verb keeps its limits and tells them:', () => {
     expect(await files.readText('log')).toBe('old\n');
   });
 });
+
+test('a profile with a read-only workspace refuses every verb that writes before it reaches init, and the mount as well', async () => {
+  const client = await daemon.connect('reader');
+  const reader = await client.open({ session: 'reads', profile: 'readonly' });
+  const { files } = reader;
+  const writing: Readonly<Record<string, () => PromiseLike<unknown>>> = {
+    write: () => files.write('new', 'x'),
+    'write of no bytes': () => files.write('new', ''),
+    append: () => files.write('new', 'x', { append: true }),
+    mkdir: () => files.mkdir('new'),
+    move: () => files.move('a', 'b'),
+    copy: () => files.copy('a', 'b'),
+    remove: () => files.remove('a'),
+    'remove of a tree': () => files.remove('a', { recursive: true, force: true }),
+    chmod: () => files.chmod('a', 0o600),
+    symlink: () => files.symlink('a', 'new'),
+    edit: () => files.edit('a', { oldText: 'a', newText: 'b' }),
+    insert: () => files.insert('a', { line: 0, text: 'b' }),
+    patch: () => files.patch('*** Add File: new\n+b\n'),
+    undoEdit: () => files.undoEdit('a'),
+    upload: () => files.upload(local, 'new'),
+  };
+  for (const [verb, call] of Object.entries(writing)) {
+    const refused = await Promise.resolve(call()).catch((error: SandboxError) => `${error.code}: ${error.message}`);
+    expect(refused, verb).toMatch(/^PERMISSION_DENIED: .*(read-only workspace|workspace is read-only)/);
+  }
+  expect((await files.list('.')).entries).toEqual([]);
+  const tried = await reader.exec('touch new');
+  expect([tried.exitCode, tried.stderr]).toEqual([1, expect.stringContaining('Read-only file system')]);
+  const mount = reader.receipt.mounts.find(({ target }) => target === '/workspace');
+  expect(mount?.flags).toContain('ro');
+  await reader.close();
+});

@@ -1,7 +1,7 @@
 // Workspaces through the client: snapshots, restore, fork, checkpointed commands, and whole trees in and out.
 
 import { createHash } from 'node:crypto';
-import { chmod, mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -158,6 +158,33 @@ describe('trees', () => {
     expect(down).toMatchObject({ files: up.files, bytes: up.bytes, skipped: 0 });
     expect(await fingerprint(join(scratch, 'package'))).toEqual(before);
     expect((await sandbox.exec('find package -not -user "$(id -u)" | wc -l')).stdout.trim()).toBe('0');
+  });
+
+  test('of a real package can be searched, edited and patched in place, and differ in nothing else', async () => {
+    const local = join(scratch, 'edited');
+    await cp(PACKAGE, local, { recursive: true });
+    await sandbox.files.upload(local, 'edited');
+    const manifest = await readFile(join(local, 'package.json'), 'utf8');
+    const version = /"version": "[^"]+"/.exec(manifest)?.[0] ?? '';
+    const word = 'Configuration';
+    const expected: string[] = [];
+    for (const entry of await readdir(local, { recursive: true, withFileTypes: true })) {
+      const path = join(entry.parentPath, entry.name);
+      if (!entry.isFile() || !entry.name.endsWith('.js')) continue;
+      const at = (await readFile(path, 'utf8')).split('\n').flatMap((line, index) => (line.includes(word) ? [index + 1] : []));
+      expected.push(...at.map((line) => `${path.slice(local.length + 1)}:${line}`));
+    }
+    expect(expected.length).toBeGreaterThan(5);
+    const { lines } = await sandbox.files.grep(word, { path: 'edited', glob: '*.js', literal: true });
+    expect(lines.map(({ path, line }) => `${path.replace(/^edited\//, '')}:${line}`).toSorted()).toEqual(expected.toSorted());
+    await sandbox.files.edit('edited/package.json', { oldText: version, newText: '"version": "0.0.0"' });
+    const license = await readFile(join(local, 'LICENSE'), 'utf8');
+    const [first = ''] = license.split('\n');
+    await sandbox.files.patch(`--- a/edited/LICENSE\n+++ b/edited/LICENSE\n@@ -1,1 +1,2 @@\n+patched\n ${first}\n`);
+    await sandbox.files.download('edited', join(scratch, 'edited-back'));
+    await writeFile(join(local, 'package.json'), manifest.replace(version, '"version": "0.0.0"'));
+    await writeFile(join(local, 'LICENSE'), `patched\n${license}`);
+    expect(await fingerprint(join(scratch, 'edited-back'))).toEqual(await fingerprint(local));
   });
 
   test('keep modes, long names, empty directories and inner symlinks, and leave the rest', async () => {
