@@ -1,6 +1,5 @@
 // What a session did, replayed: play, pause, seek, speed. The screen obeys no more of it than the live one does.
 
-import { FitAddon } from '@xterm/addon-fit';
 import type { Terminal } from '@xterm/xterm';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { useAccess } from './access.ts';
@@ -9,7 +8,7 @@ import { isAbort, Refusal } from './http.ts';
 import { Icon } from './icon.tsx';
 import { Card, Empty, Loading, Problem } from './parts.tsx';
 import { Frames, type RecordedEvent } from './recording-frames.ts';
-import { makeTerminal } from './terminal-view.tsx';
+import { showTerminal } from './terminal-view.tsx';
 
 /** Of output in the page's memory; what comes after it is not replayed here. */
 const MAX_BYTES = 32 * 1024 * 1024;
@@ -71,18 +70,12 @@ function Player({ frames }: { readonly frames: Frames }) {
   useEffect(() => {
     const element = place.current;
     if (element === null) return undefined;
-    const terminal = makeTerminal();
-    const fit = new FitAddon();
-    terminal.loadAddon(fit);
-    terminal.open(element);
-    const resized = new ResizeObserver(() => fit.fit());
-    resized.observe(element);
+    const { terminal, remove } = showTerminal(element);
     screen.current = terminal;
     drawn.current = 0;
     return () => {
       screen.current = null;
-      resized.disconnect();
-      terminal.dispose();
+      remove();
     };
   }, [frames]);
   useEffect(() => {

@@ -45,12 +45,7 @@ export function TerminalView({
   useEffect(() => {
     const element = place.current;
     if (element === null) return undefined;
-    const terminal = makeTerminal();
-    const fit = new FitAddon();
-    terminal.loadAddon(fit);
-    terminal.open(element);
-    const resized = new ResizeObserver(() => fit.fit());
-    resized.observe(element);
+    const { terminal, remove } = showTerminal(element);
     const wire = access.newWire();
     let isHere = true;
     const attach = async (): Promise<void> => {
@@ -69,8 +64,7 @@ export function TerminalView({
     return () => {
       isHere = false;
       wire.close();
-      resized.disconnect();
-      terminal.dispose();
+      remove();
     };
   }, [access, id, tenant, session, execId, onResult]);
   return (
@@ -83,7 +77,24 @@ export function TerminalView({
 }
 
 /** A screen that shows and does not obey; for the live output and its replay. */
-export function makeTerminal(): Terminal {
+/** One in that place, and as large as it, until it is removed. */
+export function showTerminal(element: HTMLElement): { readonly terminal: Terminal; readonly remove: () => void } {
+  const terminal = makeTerminal();
+  const fit = new FitAddon();
+  terminal.loadAddon(fit);
+  terminal.open(element);
+  const resized = new ResizeObserver(() => fit.fit());
+  resized.observe(element);
+  return {
+    terminal,
+    remove: () => {
+      resized.disconnect();
+      terminal.dispose();
+    },
+  };
+}
+
+function makeTerminal(): Terminal {
   const terminal = new Terminal({
     disableStdin: true,
     convertEol: true,

@@ -88,9 +88,9 @@ export class SandboxEgress {
     return this.#policy;
   }
 
-  /** Of the command that is about to start. */
+  /** Of the command that is about to start; also while nothing leads out: a refusal that says why is worth more than an unknown name. */
   env(execId: string): Record<string, string> {
-    return this.#policy.mode === 'off' ? {} : egressEnv(execId, this.#isTlsOpened);
+    return egressEnv(execId, this.#isTlsOpened);
   }
 
   /** In force when this resolves; connections that it no longer allows are cut. */

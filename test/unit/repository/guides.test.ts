@@ -1,11 +1,9 @@
 // The guides say of every block how it is run, and name verbs, options and codes that there are.
 
 import { readdirSync, readFileSync } from 'node:fs';
-import { PassThrough } from 'node:stream';
 import { describe, expect, test } from 'vitest';
 import { ERROR_TABLE } from '../../../client/protocol/errors.ts';
-import { runCli } from '../../../daemon/cli/program.ts';
-import { createLog } from '../../../daemon/observe/log.ts';
+import { cliOutput } from '../../support/cli-output.ts';
 import { guideBlocks, outputPattern } from '../../support/documents/guide-blocks.ts';
 import { GUIDES } from '../../support/documents/guides.ts';
 
@@ -14,22 +12,7 @@ const guides = Object.keys(GUIDES).filter((name) => GUIDES[name] === 'here');
 
 /** Words that may follow a verb, as the completion has them: `token create` -> its options. */
 async function completions(): Promise<ReadonlyMap<string, readonly string[]>> {
-  const out = new PassThrough();
-  await runCli(['completion', 'bash'], {
-    env: {},
-    version: '0.0.0',
-    packageRoot: '.',
-    platform: 'linux',
-    arch: 'x64',
-    isRoot: false,
-    stdin: new PassThrough() as unknown as NodeJS.ReadStream,
-    out: out as unknown as NodeJS.WriteStream,
-    err: out as unknown as NodeJS.WriteStream,
-    createLog: () => createLog({ level: 'silent', destination: out }),
-    onSignal: () => () => {},
-    onHangup: () => () => {},
-  });
-  const lines = [...String(out.read()).matchAll(/^ {4}'([a-z ]*)'\) words='([^']*)' ;;$/gm)];
+  const lines = [...(await cliOutput(['completion', 'bash'])).matchAll(/^ {4}'([a-z ]*)'\) words='([^']*)' ;;$/gm)];
   return new Map(lines.map(([, path = '', words = '']) => [path, words.split(' ')]));
 }
 
