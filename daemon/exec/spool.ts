@@ -10,7 +10,7 @@ import { SpoolSegment } from './spool-segment.ts';
 export const DEFAULT_KEEP_BYTES = 16 * 1024 * 1024;
 const SEGMENT_BYTES = 4 * 1024 * 1024;
 /** Output that waits before it is written; init keeps it as well until it is credited. */
-const FLUSH_BYTES = 256 * 1000;
+const FLUSH_BYTES = 512 * 1000;
 /** Written output that stays in memory while somebody reads. */
 const CACHE_BYTES = 1536 * 1024;
 /** Output up to this size is kept in the journal and never gets a file. */

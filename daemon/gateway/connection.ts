@@ -140,7 +140,8 @@ export class Connection {
     const { socket } = this.#options;
     if (this.#isClosed) return;
     this.#options.onTraffic(frame.byteLength);
-    this.#batch();
+    // A full one is followed by more, and the client had better begin with it.
+    if (frame.byteLength < MAX_FRAME_BYTES) this.#batch();
     socket.send(frame, { binary: true }, () => {
       onSent?.();
       this.#releaseRoom();

@@ -25,7 +25,7 @@ export const stream: Workload = {
       await reader('dockerode exec', 'dockerode', daemon.engineSocket, peerContainer),
       await reader('dockerode exec, not demultiplexed', 'dockerode-raw', daemon.engineSocket, peerContainer),
     ];
-    return await compare(contenders, isQuick ? { warmUp: 0, rounds: 3 } : { warmUp: 1, rounds: 7 });
+    return await compare(contenders, isQuick ? { warmUp: 0, rounds: 3 } : { warmUp: 2, rounds: 9 });
   },
 };
 
