@@ -1,7 +1,7 @@
 // /metrics on an address of its own, without a token, for a Prometheus that has none. Serves that and nothing else.
 
 import { createServer, type Server } from 'node:http';
-import { SandboxError } from '../../client/protocol/errors.ts';
+import { listenTcp } from '../observe/listen-tcp.ts';
 import type { Log } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import { METRICS_PATH } from './routes-metrics.ts';
@@ -49,19 +49,9 @@ export class MetricsListener {
   /** Answers where it listens. */
   async listen(): Promise<string> {
     const { host, port } = this.#options;
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', (cause) =>
-        reject(
-          new SandboxError('INVALID_REQUEST', `Cannot serve metrics on ${host}:${port}: ${cause.message}`, {
-            cause,
-            hint: 'Choose another telemetry.metricsListen.',
-          }),
-        ),
-      );
-      this.#server.listen(port, host.replace(/^\[|\]$/g, ''), resolve);
-    });
-    const address = this.#server.address();
-    return typeof address === 'object' && address !== null ? `http://${host}:${address.port}${METRICS_PATH}` : '';
+    const failure = `Cannot serve metrics on ${host}:${port}`;
+    const picked = await listenTcp(this.#server, { host, port, failure, hint: 'Choose another telemetry.metricsListen.' });
+    return `http://${host}:${picked}${METRICS_PATH}`;
   }
 
   async close(): Promise<void> {

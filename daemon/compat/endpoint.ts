@@ -2,10 +2,10 @@
 // how many there may be at once, and how a failure is told.
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { SandboxError } from '../../client/protocol/errors.ts';
 import type { SandboxId, TenantName } from '../../client/protocol/names.ts';
 import type { Clock } from '../observe/clock.ts';
+import { listenTcp } from '../observe/listen-tcp.ts';
 import type { Log } from '../observe/log.ts';
 import type { ApiKey } from './api-keys.ts';
 import { answerApi } from './api-routes.ts';
@@ -62,18 +62,8 @@ export class Endpoint {
   /** Answers where it listens. */
   async listen(): Promise<string> {
     const { host, port } = this.#options;
-    await new Promise<void>((resolve, reject) => {
-      this.#http.once('error', (cause) =>
-        reject(
-          new SandboxError('INVALID_REQUEST', `Cannot listen on ${host}:${port} for E2B clients: ${cause.message}`, {
-            cause,
-            hint: 'Choose another compat.e2b.listen.',
-          }),
-        ),
-      );
-      this.#http.listen(port, host.replace(/^\[|\]$/g, ''), resolve);
-    });
-    return `http://${host}:${(this.#http.address() as AddressInfo).port}`;
+    const failure = `Cannot listen on ${host}:${port} for E2B clients`;
+    return `http://${host}:${await listenTcp(this.#http, { host, port, failure, hint: 'Choose another compat.e2b.listen.' })}`;
   }
 
   async close(): Promise<void> {

@@ -15,6 +15,7 @@ import { OpenedRoles } from '../session/opened-roles.ts';
 import type { ClientSocket } from './client-socket.ts';
 import { errorBody } from './error-body.ts';
 import { IncomingStream } from './incoming-stream.ts';
+import { OneWrite } from './one-write.ts';
 import { MAX_FRAME_BYTES, OutgoingStream } from './outgoing-stream.ts';
 import { refusalText } from './refusal.ts';
 import { assertFree } from './stream-ids.ts';
@@ -54,6 +55,8 @@ export class Connection {
   readonly #outgoing = new Map<number, OutgoingStream>();
   readonly #incoming = new Map<number, IncomingStream>();
   readonly #frames = new FramePool(MAX_FRAME_BYTES);
+  /** Data and the answer after it. */
+  readonly #oneWrite: OneWrite;
   readonly #options: ConnectionOptions;
   readonly #timers: (() => void)[] = [];
   #lastHeardMs: number;
@@ -62,12 +65,12 @@ export class Connection {
   /** The close frame is sent: whatever still comes is not answered. */
   #isClosing = false;
   #isClosed = false;
-  #isBatching = false;
   #roomWaiters: (() => void)[] = [];
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
     this.principal = options.principal;
+    this.#oneWrite = new OneWrite(options.stream);
     const { socket, clock, heartbeatMs } = options;
     this.#lastHeardMs = clock.now();
     socket.on('message', (data, isBinary) => this.#onMessage(data, isBinary));
@@ -141,7 +144,7 @@ export class Connection {
     if (this.#isClosed) return;
     this.#options.onTraffic(frame.byteLength);
     // A full one is followed by more, and the client had better begin with it.
-    if (frame.byteLength < MAX_FRAME_BYTES) this.#batch();
+    if (frame.byteLength < MAX_FRAME_BYTES) this.#oneWrite.begin();
     socket.send(frame, { binary: true }, () => {
       onSent?.();
       this.#releaseRoom();
@@ -246,17 +249,6 @@ export class Connection {
     this.#options.onTraffic(text.length);
     socket.send(text);
     if (socket.bufferedAmount > HARD_LIMIT_BYTES) socket.terminate();
-  }
-
-  /** Data and the answer after it go as one write at the end of this turn of the event loop: the client is woken once. */
-  #batch(): void {
-    if (this.#isBatching) return;
-    this.#isBatching = true;
-    this.#options.stream.cork();
-    setImmediate(() => {
-      this.#isBatching = false;
-      this.#options.stream.uncork();
-    });
   }
 
   #releaseRoom(): void {

@@ -6,13 +6,13 @@ import { z } from 'zod';
 const ListAnswer = z.object({ id: z.int(), result: z.object({ sandboxes: z.array(z.unknown()) }) });
 
 export class ListGathering {
-  #text: string;
+  readonly #own: string;
   readonly #first: z.infer<typeof ListAnswer> | null;
   readonly #more: unknown[] = [];
 
   /** `own`: this member's answer; a refusal stays one. */
   constructor(own: string) {
-    this.#text = own;
+    this.#own = own;
     this.#first = ListAnswer.safeParse(JSON.parse(own)).data ?? null;
   }
 
@@ -20,10 +20,10 @@ export class ListGathering {
     const parsed = ListAnswer.safeParse(JSON.parse(answer)).data;
     if (this.#first === null || parsed === undefined) return;
     this.#more.push(...parsed.result.sandboxes);
-    this.#text = JSON.stringify({ id: this.#first.id, result: { sandboxes: [...this.#first.result.sandboxes, ...this.#more] } });
   }
 
   get text(): string {
-    return this.#text;
+    if (this.#first === null || this.#more.length === 0) return this.#own;
+    return JSON.stringify({ id: this.#first.id, result: { sandboxes: [...this.#first.result.sandboxes, ...this.#more] } });
   }
 }

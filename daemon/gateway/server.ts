@@ -1,13 +1,13 @@
 // The listening socket: HTTP routes and WebSocket upgrades. Owns who gets in; a connection owns itself from then on.
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { SandboxError } from '../../client/protocol/errors.ts';
 import { BEARER_PREFIX, CLOSE_CODE, MAX_MESSAGE_BYTES, SUBPROTOCOL } from '../../client/protocol/frames.ts';
 import type { Principal } from '../auth/principal.ts';
 import type { Clock } from '../observe/clock.ts';
+import { listenTcp } from '../observe/listen-tcp.ts';
 import type { Log } from '../observe/log.ts';
 import { bearerOf } from './bearer.ts';
 import type { ClientSocket } from './client-socket.ts';
@@ -83,22 +83,15 @@ export class Gateway {
   /** Starts listening; the address answers with the port that was picked. A taken port is INVALID_REQUEST with the remedy. */
   async listen(): Promise<{ readonly host: string; readonly port: number }> {
     const { host, port } = this.#options;
-    await new Promise<void>((resolve, reject) => {
-      this.#http.once('error', (cause: NodeJS.ErrnoException) => {
-        const why = cause.code === 'EADDRINUSE' ? 'the port is taken' : cause.message;
-        reject(
-          new SandboxError('INVALID_REQUEST', `Cannot listen on ${host}:${port}: ${why}`, {
-            cause,
-            hint: 'Stop what listens there, or choose another --listen HOST:PORT (port 0 picks one).',
-          }),
-        );
-      });
-      this.#http.listen(port, host.replace(/^\[|\]$/g, ''), resolve);
+    const picked = await listenTcp(this.#http, {
+      host,
+      port,
+      failure: `Cannot listen on ${host}:${port}`,
+      hint: 'Stop what listens there, or choose another --listen HOST:PORT (port 0 picks one).',
     });
-    const address = this.#http.address() as AddressInfo;
-    this.#rule = originRule(host, address.port, this.#options.origins);
+    this.#rule = originRule(host, picked, this.#options.origins);
     await this.#local?.listen();
-    return { host, port: address.port };
+    return { host, port: picked };
   }
 
   connections(): Iterable<Connection> {

@@ -9,6 +9,7 @@ import { ResponseEnvelope } from '../../client/protocol/requests.ts';
 import type { MemberRecord } from '../fleet/placement-store.ts';
 import type { Clock } from '../observe/clock.ts';
 import { MEMBER_HEADER } from './member-header.ts';
+import { OneWrite } from './one-write.ts';
 
 const DIAL_MS = 2000;
 /** The owner is heard every 15 s whatever else it sends; three missed are silence. */
@@ -31,9 +32,9 @@ export class Upstream {
   readonly member: MemberRecord;
   readonly #options: UpstreamOptions;
   readonly #socket: WebSocket;
-  readonly #stream: Socket | null;
+  /** A request and the data after it. */
+  readonly #oneWrite: OneWrite;
   readonly #lost = new AbortController();
-  #isBatching = false;
   #isEnded = false;
   #cancelWatch: () => void = () => undefined;
   #lastHeardMs: number;
@@ -42,7 +43,7 @@ export class Upstream {
     this.member = options.member;
     this.#options = options;
     this.#socket = socket;
-    this.#stream = stream;
+    this.#oneWrite = new OneWrite(stream);
     this.#lastHeardMs = options.clock.now();
   }
 
@@ -91,7 +92,7 @@ export class Upstream {
   }
 
   send(data: Buffer, isBinary: boolean, onSent: () => void): void {
-    this.#batch();
+    this.#oneWrite.begin();
     this.#socket.send(data, { binary: isBinary }, onSent);
   }
 
@@ -133,18 +134,6 @@ export class Upstream {
       const isSilent = this.#options.clock.now() - this.#lastHeardMs > SILENCE_MS;
       if (isSilent && !this.#socket.isPaused) this.#socket.terminate();
       else this.#watch();
-    });
-  }
-
-  /** A request and the data after it wake the owner once. */
-  #batch(): void {
-    const stream = this.#stream;
-    if (stream === null || this.#isBatching) return;
-    this.#isBatching = true;
-    stream.cork();
-    setImmediate(() => {
-      this.#isBatching = false;
-      stream.uncork();
     });
   }
 }

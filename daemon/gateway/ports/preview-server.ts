@@ -8,6 +8,7 @@ import { SandboxError } from '../../../client/protocol/errors.ts';
 import type { SandboxId } from '../../../client/protocol/names.ts';
 import type { Principal } from '../../auth/principal.ts';
 import type { Clock } from '../../observe/clock.ts';
+import { listenTcp } from '../../observe/listen-tcp.ts';
 import type { Log } from '../../observe/log.ts';
 import type { Session } from '../../session/session.ts';
 import { MEMBER_HEADER } from '../member-header.ts';
@@ -71,18 +72,8 @@ export class PreviewServer {
 
   async listen(): Promise<void> {
     const { host, port, scheme, domain, key, verify, traffic } = this.#options;
-    await new Promise<void>((resolve, reject) => {
-      this.#http.once('error', (cause: NodeJS.ErrnoException) => {
-        const why = cause.code === 'EADDRINUSE' ? 'the port is taken' : cause.message;
-        reject(
-          new SandboxError('INVALID_REQUEST', `Cannot listen on ${host}:${port} for port previews: ${why}`, {
-            cause,
-            hint: 'Choose another ports.listen (port 0 picks one).',
-          }),
-        );
-      });
-      this.#http.listen(port, host.replace(/^\[|\]$/g, ''), resolve);
-    });
+    const failure = `Cannot listen on ${host}:${port} for port previews`;
+    await listenTcp(this.#http, { host, port, failure, hint: 'Choose another ports.listen (port 0 picks one).' });
     const names = previewNames(scheme, domain, { host, port: this.port });
     this.#rules = { key, names, verify, traffic, cookieName: scheme === 'https' ? `__Host-${PREVIEW_COOKIE}` : PREVIEW_COOKIE };
   }
