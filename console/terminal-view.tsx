@@ -76,8 +76,7 @@ export function TerminalView({
   );
 }
 
-/** A screen that shows and does not obey; for the live output and its replay. */
-/** One in that place, and as large as it, until it is removed. */
+/** A screen that shows and does not obey, in that place and as large as it, until it is removed. */
 export function showTerminal(element: HTMLElement): { readonly terminal: Terminal; readonly remove: () => void } {
   const terminal = makeTerminal();
   const fit = new FitAddon();
